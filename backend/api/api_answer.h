@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What every resource of the HTTP API needs: the context that the server wires
+ * together once, who is asking, and the shapes of answers. Runs on request
+ * threads. Owns nothing; the context is borrowed from the server and outlives
+ * the gate.
+ */
+
+#ifndef VOICE_API_ANSWER_H
+#define VOICE_API_ANSWER_H
+
+#include "base/config.h"
+#include "gate/fastcgi_gate.h"
+#include "session/session.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct credentials;
+struct event_bus;
+struct loop;
+struct session_registry;
+
+struct api_context {
+    struct gate *gate; /* written before gate_start */
+    struct loop **loops;
+    unsigned loop_count;
+    struct session_registry *sessions;
+    struct credentials *credentials; /* auth mode keys */
+    struct event_bus *events;
+    session_open_model_h *open_model;
+    void *open_model_arg;
+    const struct server_config *config;
+    const char *model_name; /* what /health says; NULL: none */
+    _Atomic bool ready;
+    _Atomic bool draining;
+};
+
+/* Must end rq with one of gate_answer, gate_park, gate_take. */
+typedef void api_handler_h(struct gate_request *rq, struct api_context *api);
+
+/* The caller's tenant ("" = default), once the router let the request in. */
+#define API_TENANT_BYTES 64
+#define API_ID_BYTES     128
+const char *api_tenant(struct gate_request *rq);
+/* What stood in the place of {id} in the route; "" when it has none. */
+const char *api_path_id(struct gate_request *rq);
+/* For the router. */
+void api_set_tenant(struct gate_request *rq, const char *tenant);
+int api_set_path_id(struct gate_request *rq, const char *id, size_t bytes);
+
+/*
+ * {"error":{message,type,param,code}}; param may be NULL (null). `type` goes
+ * by the status: authentication_error (401), permission_error (403), otherwise
+ * invalid_request_error below 500 and server_error from there. rq is gone.
+ */
+void api_error(struct gate_request *rq, unsigned status, const char *code,
+               const char *message, const char *param);
+
+/* A JSON text, or a tree (taken). rq is gone. */
+void api_json_text(struct gate_request *rq, unsigned status, const char *text,
+                   size_t bytes);
+void api_json(struct gate_request *rq, unsigned status, json_t **tree);
+
+/*
+ * The body as a JSON tree, given. 0; or rq has been answered and is gone: 415
+ * (not application/json), 413, 400 with line and column.
+ */
+int api_body_json(struct gate_request *rq, json_t **tree);
+
+/*
+ * A decoded value of the query string into `out`. true when the key is there
+ * and its value fits; a key that is there twice counts once, the first.
+ */
+bool api_query(struct gate_request *rq, const char *key, char *out,
+               size_t out_bytes);
+
+/* Whether the header's list (Accept) names that media type by itself. */
+bool api_accepts(struct gate_request *rq, const char *media_type);
+
+/* Whether Origin is of the allow-list of the configuration. */
+bool api_origin_is_listed(const struct api_context *api, const char *origin);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   request ─► protocol ─► policy ─► query ─► model ─► slot ─► 101
+ *                 └───────────┴─────────┴────────┴───────┴─► JSON error
+ *   101 ─► descriptor ─► task ─► the slot's loop ─► session
+ */
+
+#include "api/api_realtime.h"
+
+#include "base/log.h"
+#include "codec/policy.h"
+#include "gate/crypto.h"
+#include "session/session_echo.h"
+#include "session/session_registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MODEL_BYTES 128
+#define HEAD_BYTES  512
+#define QUERY_BYTES 8192 /* NGINX takes no longer request line by default */
+#define RETRY_AFTER "5"
+
+/* What a request has been found to want; everything in it is of the request
+ * thread but the job. */
+struct connect {
+    struct gate_request *rq;
+    struct api_context *api;
+    const struct policy *policy;
+    char asked[QUERY_BYTES];
+    const char *model;
+};
+
+/* A session on its way to its loop. */
+struct job {
+    struct loop_task task;
+    struct session_config session;
+    bool echo;
+    char id[CRYPTO_ID_BYTES];
+    char tenant[API_TENANT_BYTES];
+    char model[MODEL_BYTES];
+};
+
+static void
+answer_busy(struct gate_request *rq, const char *code, const char *message)
+{
+    static const struct gate_header later = {"Retry-After", RETRY_AFTER};
+    char body[512];
+    int bytes = snprintf(body, sizeof(body),
+                         "{\"error\":{\"message\":\"%s\","
+                         "\"type\":\"server_error\",\"param\":null,"
+                         "\"code\":\"%s\"}}",
+                         message, code);
+    const struct gate_answer answer = {
+        .status = 503,
+        .content_type = "application/json",
+        .headers = &later,
+        .header_count = 1,
+        .body = body,
+        .body_bytes = (size_t) bytes,
+    };
+
+    gate_answer(rq, &answer);
+}
+
+/* A name that is safe in a log line and in a URL. */
+static bool
+model_name_is_sound(const char *name)
+{
+    static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "0123456789._-:/@+";
+
+    return name[strspn(name, chars)] == 0;
+}
+
+/* Every function of this row: true, or the request is answered and gone. */
+
+static bool
+protocol_check(struct connect *c)
+{
+    const char *version = gate_param(c->rq, "VOICE_PROTOCOL");
+
+    if (version && strcmp(version, "1") == 0)
+        return true;
+    LOG(ALERT, "realtime",
+        "event=protocol_mismatch: the NGINX module is of another version");
+    api_error(c->rq, 500, "stream_protocol_mismatch",
+              "The NGINX module and the voice server do not match.", NULL);
+    return false;
+}
+
+static bool
+policy_check(struct connect *c)
+{
+    const char *text = gate_param(c->rq, "VOICE_POLICY");
+    char error[POLICY_ERROR_BYTES];
+
+    if (!text || !*text) {
+        api_error(c->rq, 403, "policy_missing",
+                  "This location has no voice policy.", NULL);
+        return false;
+    }
+    int result = policy_get(&c->policy, text, error);
+    if (!result)
+        return true;
+    LOG(ALERT, "realtime", "event=bad_policy error=\"%s\"", error);
+    api_error(c->rq, 500, "policy_invalid",
+              "The voice policy of this location can't be read.", NULL);
+    return false;
+}
+
+static bool
+query_check(struct connect *c)
+{
+    char value[QUERY_BYTES];
+
+    if (api_query(c->rq, "resume", value, sizeof(value))) {
+        api_error(c->rq, 404, "session_not_found",
+                  "There is no session to resume.", "resume");
+        return false;
+    }
+    if (api_query(c->rq, "call_id", value, sizeof(value))) {
+        api_error(c->rq, 404, "call_id_not_found",
+                  "No call with this id was made here.", "call_id");
+        return false;
+    }
+    if (api_query(c->rq, "intent", value, sizeof(value))
+        && strcmp(value, "realtime") != 0) {
+        api_error(c->rq, 400, "unsupported_intent",
+                  "Only intent=realtime is served here.", "intent");
+        return false;
+    }
+    return true;
+}
+
+static bool
+model_refuse(struct connect *c, int result)
+{
+    if (result == UV_EINVAL)
+        api_error(c->rq, 400, "missing_required_parameter",
+                  "Name a model: ?model=", "model");
+    else
+        api_error(c->rq, 404, "model_not_found",
+                  "The model does not exist or is not served here.", "model");
+    return false;
+}
+
+static bool
+model_check(struct connect *c)
+{
+    bool named = api_query(c->rq, "model", c->asked, sizeof(c->asked));
+    int result;
+
+    if (!named)
+        c->asked[0] = 0;
+    if (strlen(c->asked) >= MODEL_BYTES || !model_name_is_sound(c->asked))
+        return model_refuse(c, UV_ENOENT);
+    result = policy_model(c->policy, c->asked, &c->model);
+    if (result == UV_EINVAL && c->api->model_name) {
+        c->model = c->api->model_name;
+        result = 0;
+    }
+    if (!result && strlen(c->model) >= MODEL_BYTES)
+        result = UV_ENOENT;
+    return result ? model_refuse(c, result) : true;
+}
+
+static bool
+slot_check(struct connect *c, struct loop **loop)
+{
+    if (c->api->draining) {
+        answer_busy(c->rq, "server_draining", "The server is going away.");
+        return false;
+    }
+    if (session_registry_reserve(c->api->sessions, loop)) {
+        answer_busy(c->rq, "server_busy", "All sessions are taken.");
+        return false;
+    }
+    return true;
+}
+
+/* Whether a comma-separated list has the token. */
+static bool
+list_has(const char *list, const char *token)
+{
+    size_t bytes = strlen(token);
+
+    while (list && *list) {
+        list += strspn(list, " \t,");
+        size_t item = strcspn(list, " \t,");
+        if (item == bytes && memcmp(list, token, bytes) == 0)
+            return true;
+        list += item;
+    }
+    return false;
+}
+
+/* On the loop. */
+static void
+on_job(struct loop_task *task, void *arg)
+{
+    struct job *job = arg;
+    int result = job->echo ? session_echo_start(&job->session)
+                           : session_start(&job->session);
+
+    (void) task;
+    if (result) {
+        LOG(ERROR, job->id, "event=session_start error=\"%s\"",
+            uv_strerror(result));
+        session_registry_release(job->session.registry, job->session.loop);
+    }
+    policy_put(&job->session.policy);
+    free(job);
+}
+
+static struct job *
+job_create(struct connect *c, struct loop *loop)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        return NULL;
+    crypto_id("sess_", job->id);
+    snprintf(job->tenant, sizeof(job->tenant), "%s", api_tenant(c->rq));
+    snprintf(job->model, sizeof(job->model), "%s", c->model);
+    job->echo = c->api->config->bench.echo;
+    job->task.run = on_job;
+    job->task.arg = job;
+    job->session = (struct session_config){
+        .loop = loop,
+        .fd = -1,
+        .id = job->id,
+        .tenant = job->tenant,
+        .model = job->model,
+        .policy = policy_ref(c->policy),
+        .registry = c->api->sessions,
+        .events = c->api->events,
+        .open_model = c->api->open_model,
+        .open_model_arg = c->api->open_model_arg,
+        .max_message_bytes = c->api->config->max_message_bytes,
+    };
+    return job;
+}
+
+/* The key that a browser offers as a subprotocol is never among the answer. */
+static void
+accept_session(struct connect *c, struct job *job)
+{
+    const char *offered = gate_param(c->rq, "HTTP_SEC_WEBSOCKET_PROTOCOL");
+    char head[HEAD_BYTES];
+
+    snprintf(head, sizeof(head),
+             "Status: 101 Switching Protocols\r\n"
+             "X-Voice-Session: %s\r\n"
+             "%s\r\n",
+             job->id,
+             list_has(offered, "realtime")
+                 ? "Sec-WebSocket-Protocol: realtime\r\n"
+                 : "");
+    job->session.fd = gate_take(c->rq, head);
+    if (job->session.fd < 0) {
+        LOG(WARN, job->id, "event=hand_off error=\"%s\"",
+            uv_strerror(job->session.fd));
+        session_registry_release(job->session.registry, job->session.loop);
+        policy_put(&job->session.policy);
+        free(job);
+        return;
+    }
+    loop_post(job->session.loop, &job->task);
+}
+
+void
+api_realtime_connect(struct gate_request *rq, struct api_context *api)
+{
+    struct connect c = {.rq = rq, .api = api};
+    struct loop *loop;
+
+    if (!protocol_check(&c) || !policy_check(&c))
+        return;
+    if (query_check(&c) && model_check(&c) && slot_check(&c, &loop)) {
+        struct job *job = job_create(&c, loop);
+        if (job) {
+            accept_session(&c, job);
+        } else {
+            session_registry_release(api->sessions, loop);
+            answer_busy(rq, "server_busy", "There is no memory left.");
+        }
+    }
+    policy_put(&c.policy);
+}

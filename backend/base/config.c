@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "base/config.h"
+
+#include "base/config_table.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <uv.h>
+
+#define FILE_BYTES (1024 * 1024)
+
+/* libConfuse lets the end of the file close a section. A key behind the text
+ * that is known at the top alone shows it. */
+#define SENTINEL "end_of_file"
+
+/* What the file has said so far; libConfuse's callbacks take no argument of
+ * ours, hence a thread's variable while a file is read. */
+struct reading {
+    struct server_config *cfg;
+    const char *path; /* libConfuse tells it in no section */
+    char *error;
+    int lines[CONFIG_KEY_MAX]; /* where a key was given, 0: nowhere */
+};
+static _Thread_local struct reading *reading;
+
+/* --- the file */
+
+static void
+on_confuse_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+    char *error = reading->error;
+    if (error[0]) /* the first one is the cause */
+        return;
+    int n = snprintf(error, CONFIG_ERROR_BYTES, "%s:%d: ", reading->path,
+                     cfg->line);
+    if (n > 0 && n < CONFIG_ERROR_BYTES)
+        vsnprintf(error + n, (size_t) (CONFIG_ERROR_BYTES - n), fmt, ap);
+    if (n > 0 && n < CONFIG_ERROR_BYTES && strstr(error + n, SENTINEL))
+        snprintf(error + n, (size_t) (CONFIG_ERROR_BYTES - n), "%s",
+                 strncmp(error + n, "no such", 7) == 0
+                     ? "a section is not closed"
+                     : "the last value is missing");
+}
+
+/* libConfuse calls once an item and once more at a list's end. */
+static bool
+list_is_told_again(const struct config_key *key, cfg_opt_t *opt, unsigned count)
+{
+    if (key->type != KEY_TEXTS)
+        return false;
+    const struct config_list *list =
+        (const void *) ((const char *) reading->cfg + key->offset);
+    return list->count == count
+           && strcmp(list->items[count - 1], cfg_opt_getnstr(opt, count - 1))
+                  == 0;
+}
+
+static int
+on_confuse_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *section = strcmp(cfg_name(cfg), "root") ? cfg_name(cfg) : "";
+    size_t i = config_key_find(section, cfg_opt_name(opt));
+    unsigned count = cfg_opt_size(opt);
+    char bounds[CONFIG_BOUNDS_BYTES];
+
+    if (i == config_key_count() || !count)
+        return 0;
+    const char *text = cfg_opt_getnstr(opt, count - 1);
+    if (list_is_told_again(config_key_at(i), opt, count))
+        return 0;
+    if (reading->lines[i] && count == 1) {
+        cfg_error(cfg, "'%s' was given in line %d already",
+                  config_key_at(i)->name, reading->lines[i]);
+        return -1;
+    }
+    reading->lines[i] = cfg->line;
+    if (count <= CONFIG_LIST_MAX && text && !strpbrk(text, "\n\r")
+        && config_key_set(reading->cfg, config_key_at(i), text) == 0)
+        return 0;
+    config_key_bounds(config_key_at(i), bounds);
+    cfg_error(cfg, "'%s': \"%.80s\" is not valid (%s)", config_key_at(i)->name,
+              text ? text : "", bounds);
+    return -1;
+}
+
+static int
+refuse(const char *path, const char *section, const char *name, const char *why)
+{
+    size_t i = config_key_find(section, name);
+    snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:%d: '%s' %s",
+             path ? path : "defaults",
+             i < config_key_count() && reading->lines[i] ? reading->lines[i]
+                                                         : 1,
+             name, why);
+    return UV_EINVAL;
+}
+
+/* libConfuse's options out of the table: top keys, then one section each. */
+struct options {
+    cfg_opt_t top[CONFIG_KEY_MAX + 2];
+    cfg_opt_t sub[CONFIG_KEY_MAX * 2];
+};
+
+static cfg_opt_t
+option_make(const struct config_key *key)
+{
+    cfg_opt_t one = CFG_STR(key->name, NULL, CFGF_NODEFAULT);
+    cfg_opt_t list = CFG_STR_LIST(key->name, NULL, CFGF_NODEFAULT);
+    cfg_opt_t opt = key->type == KEY_TEXTS ? list : one;
+    opt.validcb = on_confuse_value;
+    return opt;
+}
+
+static void
+options_make(struct options *o)
+{
+    const cfg_opt_t end = CFG_END();
+    const cfg_opt_t sentinel = CFG_STR(SENTINEL, NULL, CFGF_NODEFAULT);
+    size_t top = 0, sub = 0;
+
+    for (size_t i = 0; i < config_key_count(); i++) {
+        const struct config_key *key = config_key_at(i);
+        if (!key->section[0]) {
+            o->top[top++] = option_make(key);
+            continue;
+        }
+        if (strcmp(config_key_at(i - 1)->section, key->section) != 0) {
+            cfg_opt_t section = CFG_SEC(key->section, &o->sub[sub], CFGF_NONE);
+            o->top[top++] = section;
+        }
+        o->sub[sub++] = option_make(key);
+        if (i + 1 == config_key_count()
+            || strcmp(config_key_at(i + 1)->section, key->section))
+            o->sub[sub++] = end;
+    }
+    o->top[top++] = sentinel;
+    o->top[top] = end;
+}
+
+/* The file's text with the sentinel behind it, or NULL and *error. */
+static char *
+text_read(const char *path, int *error)
+{
+    static const char sentinel[] = "\n" SENTINEL " = 1\n";
+    FILE *file = fopen(path, "re");
+    char *text = file ? malloc(FILE_BYTES + sizeof(sentinel)) : NULL;
+
+    *error = file ? UV_ENOMEM : uv_translate_sys_error(errno);
+    if (text) {
+        errno = 0;
+        size_t n = fread(text, 1, FILE_BYTES + 1, file);
+        *error = ferror(file)            ? uv_translate_sys_error(errno)
+                 : n > FILE_BYTES        ? UV_E2BIG
+                 : memchr(text, '\0', n) ? UV_EINVAL
+                                         : 0;
+        if (!*error)
+            memcpy(text + n, sentinel, sizeof(sentinel));
+    }
+    if (file)
+        fclose(file);
+    if (*error) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+static int
+text_parse(const char *text)
+{
+    struct options *options = calloc(1, sizeof(*options));
+    if (!options)
+        return UV_ENOMEM;
+    options_make(options);
+    cfg_t *cfg = cfg_init(options->top, CFGF_NONE);
+    if (!cfg) {
+        free(options);
+        return UV_ENOMEM;
+    }
+    cfg_set_error_function(cfg, on_confuse_error);
+    int result = cfg_parse_buf(cfg, text);
+    cfg_free(cfg);
+    free(options);
+    if (result == CFG_SUCCESS)
+        return 0;
+    if (!reading->error[0])
+        snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:1: syntax error",
+                 reading->path);
+    return UV_EINVAL;
+}
+
+static int
+file_read(const char *path)
+{
+    int error;
+    char *text = text_read(path, &error);
+    if (!text) {
+        snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:0: %s", path,
+                 uv_strerror(error));
+        return error;
+    }
+    int result = text_parse(text);
+    free(text);
+    return result;
+}
+
+static int
+secret_read(struct server_config *cfg, const char *path)
+{
+    char line[258] = "";
+    if (!cfg->listen.secret_file[0])
+        return cfg->listen.tcp[0]
+                   ? refuse(path, "listen", "tcp", "demands a secret_file")
+                   : 0;
+    FILE *file = fopen(cfg->listen.secret_file, "re");
+    if (!file)
+        return refuse(path, "listen", "secret_file", "can't be read");
+    size_t n = fgets(line, sizeof(line), file) ? strcspn(line, "\r\n") : 0;
+    line[n] = '\0';
+    fclose(file);
+    int result = 0;
+    if (n < 16 || n > 255)
+        result = refuse(path, "listen", "secret_file",
+                        "must hold a line of 16 to 255 characters");
+    else
+        cfg->listen.secret = strdup(line);
+    if (!result && !cfg->listen.secret)
+        result = UV_ENOMEM;
+    explicit_bzero(line, sizeof(line));
+    return result;
+}
+
+static int
+origins_check(const struct server_config *cfg, const char *path)
+{
+    for (size_t i = 0; i < cfg->auth.cors_origins.count; i++) {
+        const char *origin = cfg->auth.cors_origins.items[i];
+        const char *host = strstr(origin, "://");
+        if (strcmp(origin, "*") != 0
+            && (!host || !host[3] || strchr(host + 3, '/')))
+            return refuse(path, "auth", "cors_origins",
+                          "holds what is neither \"*\" nor scheme://host");
+    }
+    return 0;
+}
+
+/* What no single key can say. */
+static int
+config_check(struct server_config *cfg, const char *path)
+{
+    if (!cfg->listen.unix_path[0] && !cfg->listen.tcp[0])
+        return refuse(path, "listen", "unix", "is empty and so is tcp");
+    if (cfg->log.target == LOG_TARGET_FILE && !cfg->log.path[0])
+        return refuse(path, "log", "target", "file demands a path");
+    if (cfg->auth.mode == AUTH_KEYS && !cfg->auth.keys_file[0])
+        return refuse(path, "auth", "keys_file", "is empty and mode is keys");
+    if (cfg->memory_bytes < cfg->max_message_bytes)
+        return refuse(path, "", "memory", "is less than max_message");
+    int result = origins_check(cfg, path);
+    return result ? result : secret_read(cfg, path);
+}
+
+int
+config_read(struct server_config **cfgp, const char *path,
+            char error[CONFIG_ERROR_BYTES])
+{
+    struct server_config *cfg = calloc(1, sizeof(*cfg));
+    struct reading now = {.cfg = cfg, .path = path, .error = error};
+    int result = cfg ? 0 : UV_ENOMEM;
+
+    error[0] = '\0';
+    reading = &now;
+    for (size_t i = 0; i < config_key_count() && !result; i++) {
+        if (config_key_at(i)->type != KEY_TEXTS)
+            result = config_key_set(cfg, config_key_at(i),
+                                    config_key_at(i)->initial);
+    }
+    if (!result && path)
+        result = file_read(path);
+    if (!result)
+        result = config_check(cfg, path);
+    reading = NULL;
+    if (result) {
+        if (!error[0])
+            snprintf(error, CONFIG_ERROR_BYTES, "%s", uv_strerror(result));
+        config_free(&cfg);
+        return result;
+    }
+    if (!cfg->loops)
+        cfg->loops = (uint64_t) get_nprocs();
+    *cfgp = cfg;
+    return 0;
+}
+
+void
+config_free(struct server_config **cfgp)
+{
+    struct server_config *cfg = *cfgp;
+    *cfgp = NULL;
+    if (!cfg)
+        return;
+    for (size_t i = 0; i < config_key_count(); i++)
+        config_key_free(cfg, config_key_at(i));
+    if (cfg->listen.secret)
+        explicit_bzero(cfg->listen.secret, strlen(cfg->listen.secret));
+    free(cfg->listen.secret);
+    free(cfg);
+}
+
+/* --- what people read */
+
+/* Heads and ends of sections between key i - 1 and key i. */
+static void
+section_turn(size_t i, FILE *out)
+{
+    const char *before = i ? config_key_at(i - 1)->section : "";
+    const char *now = i < config_key_count() ? config_key_at(i)->section : "";
+    if (strcmp(before, now) == 0)
+        return;
+    if (before[0])
+        fputs("}\n", out);
+    if (now[0])
+        fprintf(out, "\n%s {\n", now);
+}
+
+void
+config_print(const struct server_config *cfg, FILE *out)
+{
+    for (size_t i = 0; i < config_key_count(); i++) {
+        section_turn(i, out);
+        fprintf(out, "%s%s = ", config_key_at(i)->section[0] ? "    " : "",
+                config_key_at(i)->name);
+        config_key_print(cfg, config_key_at(i), out);
+        fputc('\n', out);
+    }
+    section_turn(config_key_count(), out);
+}
+
+void
+config_print_example(FILE *out)
+{
+    char bounds[CONFIG_BOUNDS_BYTES];
+    fputs("# voiced.conf: how the process runs. What a session may do is said"
+          "\n# in nginx.conf. `voiced -t -c FILE` checks this file, SIGHUP "
+          "takes it\n# without cutting a session. Every key is shown with its "
+          "default.\n",
+          out);
+    for (size_t i = 0; i < config_key_count(); i++) {
+        const char *indent = config_key_at(i)->section[0] ? "    " : "";
+        section_turn(i, out);
+        config_key_bounds(config_key_at(i), bounds);
+        fprintf(out, "\n%s# %s\n%s# %s%s\n%s#%s = ", indent,
+                config_key_at(i)->sentence, indent, bounds,
+                config_key_at(i)->reloadable ? ""
+                                             : "; a change needs a restart",
+                indent, config_key_at(i)->name);
+        config_key_print_initial(config_key_at(i), out);
+        fputc('\n', out);
+    }
+    section_turn(config_key_count(), out);
+}
+
+void
+config_print_reference(FILE *out)
+{
+    char bounds[CONFIG_BOUNDS_BYTES];
+    fputs("| key | default | bounds | on SIGHUP | meaning |\n"
+          "|---|---|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < config_key_count(); i++) {
+        const struct config_key *key = config_key_at(i);
+        config_key_bounds(key, bounds);
+        for (char *bar = strchr(bounds, '|'); bar; bar = strchr(bar, '|'))
+            *bar = ' ';
+        fprintf(out, "| `%s%s%s` | `", key->section, key->section[0] ? " " : "",
+                key->name);
+        config_key_print_initial(key, out);
+        fprintf(out, "` | %s | %s | %s |\n", bounds,
+                key->reloadable ? "yes" : "no", key->sentence);
+    }
+}
+
+void
+config_print_listen(const struct server_config *cfg, FILE *out)
+{
+    unsigned long long backlog = cfg->listen.backlog;
+    if (cfg->listen.unix_path[0])
+        fprintf(out, "unix 0%llo %llu %s\n",
+                (unsigned long long) cfg->listen.mode, backlog,
+                cfg->listen.unix_path);
+    if (cfg->pid_file[0])
+        fprintf(out, "pid %s\n", cfg->pid_file);
+    if (cfg->listen.tcp[0])
+        fprintf(out, "tcp %llu %s\n", backlog, cfg->listen.tcp);
+}
+
+struct log_config
+config_log(const struct server_config *cfg)
+{
+    return (struct log_config){
+        .level = (enum log_level) cfg->log.level,
+        .format = (enum log_format) cfg->log.format,
+        .target = (enum log_target) cfg->log.target,
+        .path = cfg->log.path,
+    };
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   text ─► tree ─► session · response · item checked, merged ─► text
+ */
+
+#include "codec/client_filter.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+bool
+client_filter_is_needed(const struct policy *policy,
+                        const struct realtime_peek *peek)
+{
+    if (policy->client_update == POLICY_UPDATE_ALLOW)
+        return false;
+    /* Audio is nearly all there is, and can say nothing else. */
+    return peek->type != REALTIME_AUDIO_APPEND || !peek->known_keys;
+}
+
+static int
+forbid(struct client_filter *f, const char *param)
+{
+    f->error.code = "forbidden";
+    f->error.message = "The configuration of this server does not let a "
+                       "client set this.";
+    f->error.param = param;
+    return UV_EACCES;
+}
+
+static int
+reject(struct client_filter *f, const char *param, const char *message)
+{
+    f->error.code = "invalid_value";
+    f->error.message = message;
+    f->error.param = param;
+    return UV_EINVAL;
+}
+
+/* The names of a group's keys, for error.param. */
+struct group {
+    const char *key;
+    const char *instructions;
+    const char *tools;
+    const char *model;
+    const char *prompt;
+};
+
+static const struct group session_group = {"session", "session.instructions",
+                                           "session.tools", "session.model",
+                                           "session.prompt"};
+static const struct group response_group = {"response", "response.instructions",
+                                            "response.tools", "response.model",
+                                            "response.prompt"};
+
+static int
+instructions_merge(struct client_filter *f, json_t *from, const char *text)
+{
+    const char *first = f->policy->instructions;
+    json_t *merged;
+
+    if (!first)
+        return 0;
+    merged = *text ? json_sprintf("%s\n\n%s", first, text) : json_string(first);
+    if (!merged)
+        return UV_ENOMEM;
+    return json_object_set_new(from, "instructions", merged) ? UV_ENOMEM : 0;
+}
+
+static int
+instructions_check(struct client_filter *f, json_t *from, const struct group *g)
+{
+    json_t *value = json_object_get(from, "instructions");
+    const char *text = json_string_value(value);
+
+    if (!value)
+        return 0;
+    if (json_is_null(value))
+        text = "";
+    if (!text)
+        return reject(f, g->instructions, "Instructions must be a text.");
+    if (f->policy->client_update == POLICY_UPDATE_MERGE)
+        return instructions_merge(f, from, text);
+    if (f->policy->instructions && strcmp(text, f->policy->instructions) == 0)
+        return 0;
+    return forbid(f, g->instructions);
+}
+
+/* `same` values change nothing and are left out; others are forbidden. */
+static int
+other_check(struct client_filter *f, json_t *from, const struct group *g)
+{
+    json_t *model = json_object_get(from, "model");
+    json_t *tools = json_object_get(from, "tools");
+    json_t *prompt = json_object_get(from, "prompt");
+
+    if (prompt && !json_is_null(prompt))
+        return forbid(f, g->prompt);
+    if (model
+        && (!json_is_string(model)
+            || strcmp(json_string_value(model), f->model) != 0))
+        return forbid(f, g->model);
+    json_object_del(from, "model");
+    if (!tools || f->policy->client_update == POLICY_UPDATE_MERGE)
+        return 0;
+    if (!json_is_array(tools) || json_array_size(tools))
+        return forbid(f, g->tools);
+    json_object_del(from, "tools");
+    return 0;
+}
+
+static int
+item_check(struct client_filter *f, const json_t *item, const char *param)
+{
+    const char *role = json_string_value(json_object_get(item, "role"));
+
+    if (f->policy->client_update != POLICY_UPDATE_DENY || !role)
+        return 0;
+    if (strcmp(role, "user") == 0 || strcmp(role, "assistant") == 0)
+        return 0;
+    return forbid(f, param);
+}
+
+static int
+group_check(struct client_filter *f, json_t *event, const struct group *g)
+{
+    json_t *from = json_object_get(event, g->key);
+    size_t index;
+    json_t *item;
+
+    if (!from)
+        return 0;
+    if (!json_is_object(from))
+        return reject(f, g->key, "This must be an object.");
+    int result = instructions_check(f, from, g);
+    if (!result)
+        result = other_check(f, from, g);
+    json_array_foreach(json_object_get(from, "input"), index, item) if (!result)
+        result = item_check(f, item, "response.input");
+    return result;
+}
+
+static int
+event_check(struct client_filter *f, enum realtime_type type, json_t *event)
+{
+    int result;
+
+    switch (type) {
+    case REALTIME_SESSION_UPDATE:
+        return group_check(f, event, &session_group);
+    case REALTIME_RESPONSE_CREATE:
+        return group_check(f, event, &response_group);
+    case REALTIME_ITEM_CREATE:
+        result = item_check(f, json_object_get(event, "item"), "item.role");
+        return result;
+    case REALTIME_AUDIO_APPEND:
+    case REALTIME_AUDIO_COMMIT:
+    case REALTIME_AUDIO_CLEAR:
+    case REALTIME_OUTPUT_CLEAR:
+    case REALTIME_ITEM_RETRIEVE:
+    case REALTIME_ITEM_TRUNCATE:
+    case REALTIME_ITEM_DELETE:
+    case REALTIME_RESPONSE_CANCEL:
+        return 0;
+    default:
+        return reject(f, "type", "No such event, or not allowed here.");
+    }
+}
+
+int
+client_filter_apply(struct client_filter *f, const struct realtime_peek *peek,
+                    const char *text, size_t bytes)
+{
+    json_t *event = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+    int result;
+
+    memset(&f->error, 0, sizeof(f->error));
+    f->error.event_id = peek->value[REALTIME_KEY_EVENT_ID];
+    f->text = NULL;
+    if (!event) {
+        result = reject(f, NULL,
+                        "The event can't be read: a key comes twice, or a "
+                        "number or text is out of bounds.");
+        f->error.code = "invalid_event";
+        return result;
+    }
+    result = event_check(f, peek->type, event);
+    if (!result) {
+        f->text = json_dumps(event, JSON_COMPACT);
+        if (f->text)
+            f->bytes = strlen(f->text);
+        else
+            result = UV_ENOMEM;
+    }
+    json_decref(event);
+    return result;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   socket ─► curl_easy_recv ─► on_bytes
+ *   socket ◄─ curl_easy_send ◄─ chunks
+ *
+ * libcurl connects by its multi interface (CONNECT_ONLY); from then on the
+ * socket is ours to poll and curl's to read and write. Three of its laws: the
+ * easy handle stays in the multi for life (removing it closes the connection);
+ * what waits inside TLS raises no event, so reads go on until CURLE_AGAIN;
+ * and a send that got CURLE_AGAIN is repeated from the same address, so the
+ * queue is made of chunks that never move.
+ */
+
+#include "gate/curl_stream.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#define READ_BYTES   16384
+#define READS_A_TURN 64 /* then the loop's others have theirs */
+
+enum stream_state {
+    STREAM_CONNECTING, /* curl's */
+    STREAM_CONNECTED,
+    STREAM_LOST,  /* told; waits to be closed */
+    STREAM_CLOSED /* handles are closing, on_closed follows */
+};
+
+struct chunk {
+    struct chunk *next;
+    size_t bytes, sent;
+    uint8_t data[];
+};
+
+struct curl_stream {
+    enum stream_state state;
+    struct curl_stream_handlers handlers;
+    void *arg;
+    uv_loop_t *uv;
+    CURL *easy;
+    CURLM *multi;
+    uv_timer_t curl_timer; /* what curl asks for while it connects */
+    uv_timer_t again;      /* a turn's rest, or a fault to tell */
+    uv_poll_t poll;        /* once connected */
+    bool polling;          /* `poll` is a handle */
+    unsigned handles;      /* libuv handles alive */
+    int events;            /* what poll waits for */
+    bool broken;           /* a send failed */
+    struct chunk *first, **last;
+    size_t queued_bytes;
+};
+
+/* A socket that curl watches while it connects. */
+struct watch {
+    struct curl_stream *stream;
+    uv_poll_t poll;
+};
+
+int
+curl_stream_library_open(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : UV_EIO;
+}
+
+void
+curl_stream_library_close(void)
+{
+    curl_global_cleanup();
+}
+
+/* --- the end */
+
+static void
+handle_gone(struct curl_stream *s)
+{
+    if (--s->handles)
+        return;
+    while (s->first) {
+        struct chunk *chunk = s->first;
+        s->first = chunk->next;
+        free(chunk);
+    }
+    s->handlers.on_closed(s->arg);
+    free(s);
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+    handle_gone(handle->data);
+}
+
+void
+curl_stream_close(struct curl_stream *s)
+{
+    if (s->state == STREAM_CLOSED)
+        return;
+    s->state = STREAM_CLOSED;
+    if (s->polling) /* before curl closes its descriptor */
+        uv_close((uv_handle_t *) &s->poll, on_handle_closed);
+    curl_multi_remove_handle(s->multi, s->easy);
+    curl_easy_cleanup(s->easy);
+    curl_multi_cleanup(s->multi);
+    uv_close((uv_handle_t *) &s->again, on_handle_closed);
+    uv_close((uv_handle_t *) &s->curl_timer, on_handle_closed);
+}
+
+static void
+lost(struct curl_stream *s, const char *why)
+{
+    if (s->state >= STREAM_LOST)
+        return;
+    s->state = STREAM_LOST;
+    if (s->polling)
+        uv_poll_stop(&s->poll);
+    uv_timer_stop(&s->again);
+    s->handlers.on_lost(s->arg, why);
+}
+
+/* --- sending and receiving */
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+static void on_again(uv_timer_t *timer);
+
+static void
+poll_update(struct curl_stream *s)
+{
+    int events = UV_READABLE | (s->first ? UV_WRITABLE : 0);
+    if (s->state != STREAM_CONNECTED || events == s->events)
+        return;
+    s->events = events;
+    uv_poll_start(&s->poll, events, on_socket);
+}
+
+static void
+queue_flush(struct curl_stream *s)
+{
+    while (s->first && !s->broken) {
+        struct chunk *chunk = s->first;
+        size_t sent = 0;
+        CURLcode code = curl_easy_send(s->easy, chunk->data + chunk->sent,
+                                       chunk->bytes - chunk->sent, &sent);
+        if (code == CURLE_AGAIN)
+            return;
+        if (code != CURLE_OK) {
+            s->broken = true;
+            return;
+        }
+        chunk->sent += sent;
+        s->queued_bytes -= sent;
+        if (chunk->sent < chunk->bytes)
+            continue;
+        s->first = chunk->next;
+        if (!s->first)
+            s->last = &s->first;
+        free(chunk);
+    }
+}
+
+uint8_t *
+curl_stream_push(struct curl_stream *s, size_t bytes)
+{
+    struct chunk *chunk = malloc(sizeof(*chunk) + bytes);
+    if (!chunk)
+        return NULL;
+    *chunk = (struct chunk){.bytes = bytes};
+    *s->last = chunk;
+    s->last = &chunk->next;
+    s->queued_bytes += bytes;
+    return chunk->data;
+}
+
+void
+curl_stream_flush(struct curl_stream *s)
+{
+    if (s->state != STREAM_CONNECTED)
+        return;
+    queue_flush(s);
+    if (s->broken)
+        uv_timer_start(&s->again, on_again, 0, 0);
+    poll_update(s);
+}
+
+size_t
+curl_stream_queued_bytes(const struct curl_stream *s)
+{
+    return s->queued_bytes;
+}
+
+static void
+socket_read(struct curl_stream *s)
+{
+    uint8_t data[READ_BYTES];
+
+    for (unsigned i = 0; i < READS_A_TURN; i++) {
+        size_t n = 0;
+        CURLcode code = curl_easy_recv(s->easy, data, sizeof(data), &n);
+        if (code == CURLE_AGAIN)
+            return;
+        if (code != CURLE_OK || n == 0) {
+            lost(s, code == CURLE_OK ? "the server closed the connection"
+                                     : curl_easy_strerror(code));
+            return;
+        }
+        s->handlers.on_bytes(s->arg, data, n);
+        if (s->state != STREAM_CONNECTED)
+            return;
+    }
+    uv_timer_start(&s->again, on_again, 0, 0);
+}
+
+/* What the server said before the connection broke is read first. */
+static void
+on_again(uv_timer_t *timer)
+{
+    struct curl_stream *s = timer->data;
+    socket_read(s);
+    if (s->broken && !uv_is_active((uv_handle_t *) &s->again))
+        lost(s, "the connection broke");
+}
+
+static void
+on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct curl_stream *s = poll->data;
+    bool waited = s->first != NULL;
+
+    (void) events; /* TLS may want to read in order to write: try both */
+    if (status < 0) {
+        lost(s, uv_strerror(status));
+        return;
+    }
+    curl_stream_flush(s);
+    if (waited && !s->first)
+        s->handlers.on_drained(s->arg);
+    if (s->state == STREAM_CONNECTED)
+        socket_read(s);
+}
+
+/* --- connecting */
+
+static void
+connected(struct curl_stream *s)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+
+    curl_easy_getinfo(s->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd == CURL_SOCKET_BAD || uv_poll_init(s->uv, &s->poll, fd) != 0) {
+        lost(s, "no socket");
+        return;
+    }
+    uv_timer_stop(&s->curl_timer);
+    s->poll.data = s;
+    s->polling = true;
+    s->handles++;
+    s->state = STREAM_CONNECTED;
+    poll_update(s);
+    s->handlers.on_connected(s->arg);
+}
+
+/* After each time curl was given a turn. */
+static void
+messages_take(struct curl_stream *s)
+{
+    int left;
+    CURLMsg *message;
+
+    while (s->state == STREAM_CONNECTING
+           && (message = curl_multi_info_read(s->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        if (message->data.result == CURLE_OK)
+            connected(s);
+        else
+            lost(s, curl_easy_strerror(message->data.result));
+    }
+}
+
+static void
+curl_turn(struct curl_stream *s, curl_socket_t fd, int events)
+{
+    int running;
+    if (s->state != STREAM_CONNECTING)
+        return;
+    curl_multi_socket_action(s->multi, fd, events, &running);
+    messages_take(s);
+}
+
+static void
+on_curl_timer(uv_timer_t *timer)
+{
+    curl_turn(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int
+on_curl_wants_timer(CURLM *multi, long ms, void *arg)
+{
+    struct curl_stream *s = arg;
+    (void) multi;
+    if (s->state != STREAM_CONNECTING)
+        return 0;
+    if (ms < 0)
+        uv_timer_stop(&s->curl_timer);
+    else /* never at once: not from inside a call of curl's */
+        uv_timer_start(&s->curl_timer, on_curl_timer, (uint64_t) ms, 0);
+    return 0;
+}
+
+static void
+on_watch_event(uv_poll_t *poll, int status, int events)
+{
+    struct watch *watch = poll->data;
+    uv_os_fd_t fd = -1;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+
+    uv_fileno((uv_handle_t *) poll, &fd);
+    flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+    flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+    curl_turn(watch->stream, fd, flags);
+}
+
+static void
+on_watch_closed(uv_handle_t *handle)
+{
+    struct watch *watch = handle->data;
+    struct curl_stream *s = watch->stream;
+    free(watch);
+    handle_gone(s);
+}
+
+static struct watch *
+watch_make(struct curl_stream *s, curl_socket_t fd)
+{
+    struct watch *watch = calloc(1, sizeof(*watch));
+    if (!watch || uv_poll_init(s->uv, &watch->poll, fd) != 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->stream = s;
+    watch->poll.data = watch;
+    s->handles++;
+    curl_multi_assign(s->multi, fd, watch);
+    return watch;
+}
+
+static int
+on_curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
+                     void *socket_arg)
+{
+    struct curl_stream *s = arg;
+    struct watch *watch = socket_arg;
+    int events = 0;
+
+    (void) easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) {
+            curl_multi_assign(s->multi, fd, NULL);
+            uv_close((uv_handle_t *) &watch->poll, on_watch_closed);
+        }
+        return 0;
+    }
+    if (!watch)
+        watch = watch_make(s, fd);
+    if (!watch)
+        return -1;
+    events |= what & CURL_POLL_IN ? UV_READABLE : 0;
+    events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
+    return uv_poll_start(&watch->poll, events, on_watch_event) ? -1 : 0;
+}
+
+static void
+curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
+{
+    curl_easy_setopt(s->easy, CURLOPT_URL, cfg->url);
+    curl_easy_setopt(s->easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    /* No h2 by ALPN: it would take the handshake for an HTTP/2 request. */
+    curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION,
+                     (long) CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(s->easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_PROXY, cfg->proxy ? cfg->proxy : "");
+    curl_easy_setopt(s->easy, CURLOPT_HTTPPROXYTUNNEL, cfg->proxy ? 1L : 0L);
+    if (cfg->ca_file) {
+        curl_easy_setopt(s->easy, CURLOPT_CAINFO, cfg->ca_file);
+        curl_easy_setopt(s->easy, CURLOPT_CAPATH, NULL);
+    }
+    curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_curl_wants_socket);
+    curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
+    curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
+    curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
+}
+
+static void
+timer_init(struct curl_stream *s, uv_timer_t *timer)
+{
+    uv_timer_init(s->uv, timer);
+    timer->data = s;
+    s->handles++;
+}
+
+int
+curl_stream_open(struct curl_stream **sp, const struct curl_stream_config *cfg,
+                 const struct curl_stream_handlers *handlers, void *arg)
+{
+    struct curl_stream *s = calloc(1, sizeof(*s));
+    CURL *easy = curl_easy_init();
+    CURLM *multi = curl_multi_init();
+
+    if (!s || !easy || !multi) {
+        free(s);
+        curl_easy_cleanup(easy);
+        curl_multi_cleanup(multi);
+        return UV_ENOMEM;
+    }
+    s->easy = easy;
+    s->multi = multi;
+    s->uv = cfg->uv;
+    s->handlers = *handlers;
+    s->arg = arg;
+    s->last = &s->first;
+    curl_configure(s, cfg);
+    timer_init(s, &s->curl_timer);
+    timer_init(s, &s->again);
+    curl_multi_add_handle(multi, easy); /* sets curl_timer to 0 */
+    *sp = s;
+    return 0;
+}

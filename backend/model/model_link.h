@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A link to a Realtime model, whichever it is: one interface for the built-in
+ * offline model and for remote ones. Events are whole JSON texts of the GA
+ * Realtime API, both ways. A link lives on one loop and is used on it alone.
+ * Implementations embed struct model_link as their first member.
+ */
+
+#ifndef VOICE_MODEL_LINK_H
+#define VOICE_MODEL_LINK_H
+
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct model_link;
+
+struct model_link_handlers {
+    /* One event of the model, NUL-terminated, borrowed for the call. The first
+     * is session.created. The handler may send, pause or close. Never called
+     * from inside model_link_send or open: the link posts to itself. */
+    void (*on_event)(void *arg, const char *json, size_t bytes);
+    /* Room again after a send returned UV_EAGAIN. */
+    void (*on_writable)(void *arg);
+    /* Last call, always made, never inside open or close. code is a WebSocket
+     * close code; reason is borrowed. */
+    void (*on_closed)(void *arg, uint16_t code, const char *reason);
+};
+
+struct model_link_config {
+    struct loop *loop;
+    const char *session_id; /* "sess_…"; the model's own sessions use it too */
+    const char *model;      /* name asked for; copied */
+};
+
+struct model_link_ops {
+    int (*send)(struct model_link *link, const char *json, size_t bytes);
+    void (*pause)(struct model_link *link, bool paused);
+    void (*close)(struct model_link *link);
+    const char *(*name)(const struct model_link *link);
+};
+
+struct model_link {
+    const struct model_link_ops *ops;
+};
+
+/* Borrows the text. 0, UV_EAGAIN (stop sending; it was taken), UV_EPIPE. */
+static inline int
+model_link_send(struct model_link *link, const char *json, size_t bytes)
+{
+    return link->ops->send(link, json, bytes);
+}
+
+/* The reader can't take more: make no events until resumed (bounded few may
+ * still come). Idempotent. */
+static inline void
+model_link_pause(struct model_link *link, bool paused)
+{
+    link->ops->pause(link, paused);
+}
+
+/* Asynchronous; ends in on_closed, after which the link is gone. */
+static inline void
+model_link_close(struct model_link *link)
+{
+    link->ops->close(link);
+}
+
+/* "offline", or the upstream's name. */
+static inline const char *
+model_link_name(const struct model_link *link)
+{
+    return link->ops->name(link);
+}
+
+#endif

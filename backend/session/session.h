@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * One conversation: a client leg (stream_link) and an upstream leg
+ * (model_link) under one state. Lives on one loop for life. Owns both legs.
+ * One end function with a reason; one summary line at the end.
+ *
+ *   client ─► stream_link ─► session_up ─► model_link ─► model
+ *   client ◄─ stream_link ◄─ session_down ◄─ model_link ◄─ model
+ */
+
+#ifndef VOICE_SESSION_H
+#define VOICE_SESSION_H
+
+#include "base/loop.h"
+#include "codec/policy.h"
+#include "gate/stream_link.h"
+#include "model/model_link.h"
+
+#include <stdint.h>
+
+#define SESSION_START_MS       15000   /* from the 101 to session.created */
+#define SESSION_SLOW_CLIENT_MS 10000   /* a full queue down may last */
+#define SESSION_DOWN_HIGH      262144  /* bytes queued down: the model waits */
+#define SESSION_DOWN_MAX       4194304 /* bytes queued down: the end */
+
+/* X(enum, text in logs, close code for the client) */
+#define SESSION_END_REASONS(X)                                                 \
+    X(END_CLIENT_CLOSED, "client_closed", 1000)                                \
+    X(END_CLIENT_LOST, "client_lost", 1006)                                    \
+    X(END_UPSTREAM_CLOSED, "upstream_closed", 1000)                            \
+    X(END_UPSTREAM_LOST, "upstream_lost", 1011)                                \
+    X(END_POLICY_REFUSED, "policy_refused", 1011)                              \
+    X(END_PROTOCOL_ERROR, "protocol_error", 1002)                              \
+    X(END_MESSAGE_TOO_BIG, "message_too_big", 1009)                            \
+    X(END_SLOW_CLIENT, "slow_client", 1013)                                    \
+    X(END_OVERLOADED, "overloaded", 1013)                                      \
+    X(END_SHUTDOWN, "shutdown", 1001)                                          \
+    X(END_INTERNAL, "internal_error", 1011)
+
+enum session_end_reason {
+#define X(id, text, code) id,
+    SESSION_END_REASONS(X)
+#undef X
+        END_REASON_COUNT
+};
+
+/* X(enum, text, the states it may be left for) */
+#define SESSION_STATES(X)                                                      \
+    X(SESSION_STARTING, "starting", LIVE | DRAINING | ENDED)                   \
+    X(SESSION_LIVE, "live", DRAINING | ENDED)                                  \
+    X(SESSION_DRAINING, "draining", ENDED)                                     \
+    X(SESSION_ENDED, "ended", 0)
+
+#define SESSION_CLIENT_LEGS(X)                                                 \
+    X(CLIENT_NONE, "none", ATTACHED)                                           \
+    X(CLIENT_ATTACHED, "attached", NONE | DETACHED)                            \
+    X(CLIENT_DETACHED, "detached", ATTACHED | NONE)
+
+#define SESSION_UPSTREAM_LEGS(X)                                               \
+    X(UPSTREAM_OPENING, "opening", READY | LOST)                               \
+    X(UPSTREAM_READY, "ready", SWAPPING | LOST)                                \
+    X(UPSTREAM_SWAPPING, "swapping", READY | LOST)                             \
+    X(UPSTREAM_LOST, "lost", 0)
+
+struct session;
+struct session_registry;
+struct event_bus;
+
+/* Opens the upstream leg; the server wires offline or remote in. */
+typedef int session_open_model_h(struct model_link **lp,
+                                 const struct model_link_config *cfg,
+                                 const struct model_link_handlers *handlers,
+                                 void *link_arg, void *arg);
+
+struct session_config {
+    struct loop *loop;           /* with a slot of the registry reserved */
+    int fd;                      /* taken */
+    const char *id;              /* "sess_…", copied */
+    const char *tenant;          /* copied, "" = default */
+    const char *model;           /* copied */
+    const struct policy *policy; /* shared: the session refs it */
+    struct session_registry *registry;
+    struct event_bus *events; /* may be NULL */
+    session_open_model_h *open_model;
+    void *open_model_arg;
+    size_t max_message_bytes;
+};
+
+/*
+ * On cfg->loop, after the hand-off. The session frees itself at its end and
+ * gives its slot back. 0; or UV_E*: fd is closed and the slot still the
+ * caller's. A model that can't be opened is no error here: the client is told
+ * by a close frame.
+ */
+int session_start(const struct session_config *cfg);
+
+/* On its loop. Idempotent; the first reason wins. Frees nothing before it
+ * returns. */
+void session_end(struct session *s, enum session_end_reason reason,
+                 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* The line that every session leaves in the log. */
+struct session_summary {
+    const char *id;
+    const char *reason;
+    const char *model;
+    unsigned code;
+    uint64_t duration_ms;
+    struct stream_link_stats stream;
+    uint64_t turns;
+    uint64_t gateway_us;
+    uint32_t rtt_us;
+};
+void session_summary_log(const struct session_summary *summary);
+
+/* Forbidden state changes so far, process-wide: always 0. Any thread. */
+unsigned session_illegal_count(void);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The way from the model to the client of one session. Embedded in it; on its
+ * loop. Borrows the legs from the session. Applies the policy first: the
+ * client's session.created already shows what the policy set. Then every event
+ * passes the stages in their order and goes to the stream. A full stream
+ * pauses the model.
+ */
+
+#ifndef VOICE_SESSION_DOWN_H
+#define VOICE_SESSION_DOWN_H
+
+#include "codec/realtime_event.h"
+#include "session/session.h"
+#include "session/session_registry.h"
+
+/* An event of the model beyond this is replaced by an error: clients read
+ * messages below 1 MiB. */
+#define SESSION_DOWN_EVENT_MAX 1048576
+
+enum session_down_phase {
+    DOWN_CREATED, /* awaits session.created */
+    DOWN_UPDATED, /* told the model the policy, awaits session.updated */
+    DOWN_OPEN,
+    DOWN_CLOSED
+};
+
+struct session_down_handlers {
+    /* The client has got its session.created: the model may be sent to. */
+    void (*on_open)(void *arg);
+    /* The client's queue became full, or has room again. */
+    void (*on_full)(void *arg, bool full);
+    /* The session must end. May run inside any call here. */
+    void (*on_fail)(void *arg, enum session_end_reason reason,
+                    const char *text);
+};
+
+/* What the latency stage has seen. */
+struct session_latency {
+    uint64_t gateway_us; /* sum over measured turns */
+    uint32_t measured;
+    uint32_t turns;
+    uint32_t up_us;   /* of the client's last message */
+    uint32_t turn_us; /* of the message that began the turn */
+    bool waiting;     /* for the first output of a turn */
+};
+
+struct session_down {
+    const struct policy *policy;
+    struct stream_link *stream;
+    struct model_link *link;
+    struct session_entry *entry;
+    const struct session_down_handlers *handlers;
+    void *arg;
+    struct session_latency latency;
+    enum session_down_phase phase;
+    bool full;
+};
+
+/* The caller has zeroed *down and set policy to arg; link may follow before
+ * the first event. */
+void session_down_init(struct session_down *down);
+
+/* Nothing goes to either leg any more. */
+void session_down_close(struct session_down *down);
+
+/* An event of the model. */
+void session_down_event(struct session_down *down, const char *json,
+                        size_t bytes);
+
+/* An error event of ours to the client; one before session.created waits for
+ * nothing and is dropped. */
+void session_down_error(struct session_down *down,
+                        const struct realtime_error *error);
+
+/* The stream has room again. */
+void session_down_writable(struct session_down *down);
+
+/* Time from the arrival of a client's message to its hand-over. */
+void session_down_note_up(struct session_down *down, uint64_t took_us);
+
+/* Mean over turns, 0 without one. */
+uint64_t session_down_gateway_us(const struct session_down *down);
+
+#endif

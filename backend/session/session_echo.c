@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   client ─► stream_link ─► on_message ─► stream_link ─► client
+ *   full down ─► paused up
+ */
+
+#include "session/session_echo.h"
+
+#include "base/clock.h"
+#include "session/session_registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One piece of memory, of which there are many while nothing happens. */
+struct session_echo {
+    struct session_entry entry;
+    struct session_registry *registry;
+    struct stream_link stream;
+    uint32_t rtt_us;
+    bool server_end;
+    char id[];
+};
+
+static void
+on_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
+           size_t bytes)
+{
+    struct session_echo *e = arg;
+    int result = stream_link_send(&e->stream, opcode, data, bytes);
+
+    if (result == UV_ENOBUFS || result == UV_ENOMEM)
+        stream_link_close(&e->stream, 1013, "too much to echo");
+    else if (stream_link_is_full(&e->stream))
+        stream_link_pause(&e->stream, true);
+}
+
+static void
+on_rtt(void *arg, uint32_t rtt_us)
+{
+    struct session_echo *e = arg;
+
+    e->rtt_us = rtt_us;
+}
+
+static void
+on_drain(void *arg, uint32_t ms)
+{
+    (void) arg;
+    (void) ms;
+}
+
+static void
+on_writable(void *arg)
+{
+    struct session_echo *e = arg;
+
+    stream_link_pause(&e->stream, false);
+}
+
+static void
+on_closed(void *arg, uint16_t code, const char *reason)
+{
+    struct session_echo *e = arg;
+    struct session_summary summary = {
+        .id = e->id,
+        .reason = e->server_end ? "shutdown" : "client_closed",
+        .model = "echo",
+        .code = e->server_end ? 1001 : code,
+        .duration_ms = clock_now_ms() - e->entry.since_ms,
+        .rtt_us = e->rtt_us,
+    };
+
+    (void) reason;
+    stream_link_get_stats(&e->stream, &summary.stream);
+    session_summary_log(&summary);
+    session_registry_remove(e->registry, &e->entry);
+    free(e);
+}
+
+static void
+on_end(struct session_entry *entry)
+{
+    /* Its first member. */
+    struct session_echo *e = (struct session_echo *) entry;
+
+    e->server_end = true;
+    stream_link_close(&e->stream, 1001, "the server is going away");
+}
+
+static const struct stream_link_handlers handlers = {
+    on_message, on_rtt, on_drain, on_writable, on_closed};
+
+int
+session_echo_start(const struct session_config *cfg)
+{
+    size_t id_bytes = strlen(cfg->id) + 1;
+    struct session_echo *e = calloc(1, sizeof(*e) + id_bytes);
+    struct stream_link_config stream = {
+        .loop = cfg->loop,
+        .fd = cfg->fd,
+        .max_message_bytes = cfg->max_message_bytes,
+        .down_high_bytes = SESSION_DOWN_HIGH,
+        /* One message of any size fits behind a queue that is not full. */
+        .down_max_bytes = SESSION_DOWN_HIGH + cfg->max_message_bytes + 1024,
+    };
+
+    if (!e) {
+        close(cfg->fd);
+        return UV_ENOMEM;
+    }
+    memcpy(e->id, cfg->id, id_bytes);
+    stream.id = e->id;
+    int result = stream_link_open(&e->stream, &stream, &handlers, e);
+    if (result) {
+        free(e);
+        return result;
+    }
+    e->registry = cfg->registry;
+    e->entry.id = e->id;
+    e->entry.tenant = "";
+    e->entry.model = "echo";
+    e->entry.loop = cfg->loop;
+    e->entry.since_ms = clock_now_ms();
+    e->entry.on_end = on_end;
+    session_registry_add(e->registry, &e->entry);
+    return 0;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   client ─► peek ─► size ─► waiting (model not ready, or behind others)
+ *               │       │        │
+ *               │       │        └─► policy ─► model_link ─► model
+ *               └───────┴─► error event ─► client
+ *   model full, or much waiting ─► client paused
+ */
+
+#include "session/session_up.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/client_filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct session_up_message {
+    struct session_up_message *next;
+    size_t bytes;
+    enum stream_opcode opcode;
+    char text[];
+};
+
+static atomic_size_t waiting_all;
+
+void
+session_up_init(struct session_up *up)
+{
+    up->phase = UP_WAITING;
+    up->last = &up->first;
+}
+
+static void
+fail(struct session_up *up, enum session_end_reason reason, const char *text)
+{
+    up->handlers->on_fail(up->arg, reason, text);
+}
+
+static void
+pause_settle(struct session_up *up)
+{
+    if (up->phase != UP_CLOSED)
+        stream_link_pause(up->stream,
+                          up->model_full
+                              || up->waiting_bytes > SESSION_UP_WAIT_HIGH);
+}
+
+/* --- messages that wait */
+
+static void
+waiting_count(struct session_up *up, size_t bytes, bool in)
+{
+    if (in) {
+        up->waiting_bytes += bytes;
+        atomic_fetch_add(&waiting_all, bytes);
+    } else {
+        up->waiting_bytes -= bytes;
+        atomic_fetch_sub(&waiting_all, bytes);
+    }
+}
+
+size_t
+session_up_waiting_all(void)
+{
+    return atomic_load(&waiting_all);
+}
+
+static void
+waiting_push(struct session_up *up, enum stream_opcode opcode, const char *text,
+             size_t bytes)
+{
+    struct session_up_message *message = NULL;
+    size_t all = atomic_load(&waiting_all);
+
+    if (all <= SESSION_UP_WAIT_ALL && bytes <= SESSION_UP_WAIT_ALL - all)
+        message = malloc(sizeof(*message) + bytes + 1);
+    if (!message) {
+        fail(up, END_OVERLOADED, "too much waits for the model");
+        return;
+    }
+    message->next = NULL;
+    message->bytes = bytes;
+    message->opcode = opcode;
+    memcpy(message->text, text, bytes);
+    message->text[bytes] = 0;
+    *up->last = message;
+    up->last = &message->next;
+    waiting_count(up, bytes + sizeof(*message), true);
+    pause_settle(up);
+}
+
+/* Gives the first one, or NULL. */
+static struct session_up_message *
+waiting_pop(struct session_up *up)
+{
+    struct session_up_message *message = up->first;
+
+    if (!message)
+        return NULL;
+    up->first = message->next;
+    if (!up->first)
+        up->last = &up->first;
+    waiting_count(up, message->bytes + sizeof(*message), false);
+    return message;
+}
+
+/* --- to the model */
+
+static void
+model_send(struct session_up *up, const char *text, size_t bytes)
+{
+    int result = model_link_send(up->link, text, bytes);
+
+    /* UV_EPIPE: closed, its handler is on its way. */
+    if (result == UV_EAGAIN) {
+        up->model_full = true;
+        pause_settle(up);
+    } else if (result && result != UV_EPIPE) {
+        fail(up, END_UPSTREAM_LOST, "the model took no event");
+    }
+}
+
+static void
+filtered_send(struct session_up *up, const struct realtime_peek *peek,
+              const char *text, size_t bytes)
+{
+    struct client_filter filter = {.policy = up->policy, .model = up->model};
+    int result = client_filter_apply(&filter, peek, text, bytes);
+
+    if (result == UV_ENOMEM) {
+        fail(up, END_OVERLOADED, "no memory");
+    } else if (result) {
+        session_down_error(up->down, &filter.error);
+    } else {
+        model_send(up, filter.text, filter.bytes);
+        free(filter.text);
+    }
+}
+
+static void
+event_refuse(struct session_up *up, const struct realtime_peek *peek,
+             const char *code, const char *message)
+{
+    struct realtime_error error = {
+        .code = code,
+        .message = message,
+        .event_id = peek->value[REALTIME_KEY_EVENT_ID],
+    };
+
+    session_down_error(up->down, &error);
+}
+
+static void
+binary_refuse(struct session_up *up)
+{
+    const struct realtime_error error = {
+        .code = "invalid_event",
+        .message = "Binary messages have no meaning here: events are text.",
+    };
+
+    session_down_error(up->down, &error);
+}
+
+/* Peeks, and answers or hands over. */
+static void
+message_pass(struct session_up *up, enum stream_opcode opcode, const char *text,
+             size_t bytes)
+{
+    struct realtime_peek peek;
+
+    if (opcode != STREAM_TEXT) {
+        binary_refuse(up);
+        return;
+    }
+    enum realtime_defect defect = realtime_peek(text, bytes, &peek);
+    if (defect)
+        event_refuse(up, &peek, "invalid_event", realtime_defect_text(defect));
+    else if (bytes > SESSION_UP_EVENT_MAX && peek.type != REALTIME_AUDIO_APPEND)
+        event_refuse(up, &peek, "event_too_large",
+                     "An event without audio may have 1 MiB.");
+    else if (client_filter_is_needed(up->policy, &peek))
+        filtered_send(up, &peek, text, bytes);
+    else
+        model_send(up, text, bytes);
+}
+
+void
+session_up_message(struct session_up *up, enum stream_opcode opcode,
+                   const void *data, size_t bytes)
+{
+    if (up->phase == UP_CLOSED)
+        return;
+    atomic_fetch_add_explicit(&up->entry->figures->up_messages, 1,
+                              memory_order_relaxed);
+    if (up->phase == UP_WAITING || up->first || up->model_full) {
+        waiting_push(up, opcode, data, bytes);
+        return;
+    }
+    uint64_t from_us = clock_now_us();
+    message_pass(up, opcode, data, bytes);
+    session_down_note_up(up->down, clock_now_us() - from_us);
+}
+
+/* What waited, as far as the model takes it. */
+static void
+waiting_flush(struct session_up *up)
+{
+    struct session_up_message *message;
+
+    while (up->phase == UP_OPEN && !up->model_full
+           && (message = waiting_pop(up)) != NULL) {
+        message_pass(up, message->opcode, message->text, message->bytes);
+        free(message);
+    }
+    pause_settle(up);
+}
+
+void
+session_up_open(struct session_up *up)
+{
+    if (up->phase != UP_WAITING)
+        return;
+    up->phase = UP_OPEN;
+    waiting_flush(up);
+}
+
+void
+session_up_writable(struct session_up *up)
+{
+    up->model_full = false;
+    if (up->phase == UP_OPEN)
+        waiting_flush(up);
+}
+
+void
+session_up_close(struct session_up *up)
+{
+    struct session_up_message *message;
+
+    up->phase = UP_CLOSED;
+    while ((message = waiting_pop(up)) != NULL)
+        free(message);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The parts of ngx_http_voice_module and what they share.
+ *
+ * A session is a request whose content handler is ngx_http_voice_handler().
+ * It goes through the phases below; every function that ends a phase is the
+ * last thing its caller does.
+ *
+ *   CONNECT -> SEND -> ANSWER -> UPGRADE -> RELAY -> CLOSE
+ *                            \-> RESPONSE
+ */
+
+
+#ifndef _NGX_HTTP_VOICE_H_INCLUDED_
+#define _NGX_HTTP_VOICE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "codec/ws_frame.h"
+
+
+#define NGX_HTTP_VOICE_BLOCK_SIZE   32768
+#define NGX_HTTP_VOICE_SPARE        32     /* idle blocks kept by a worker */
+
+/*
+ * Free space at both ends of a block's data: in front for the headers that
+ * are put before what was read, behind for the frames that end a stream.
+ */
+#define NGX_HTTP_VOICE_HEAD         16
+#define NGX_HTTP_VOICE_TAIL         64
+
+#define NGX_HTTP_VOICE_ROUNDS       16     /* blocks moved per event */
+#define NGX_HTTP_VOICE_POLICY_MAX   32768
+#define NGX_HTTP_VOICE_PING_SIZE    4
+
+#define NGX_HTTP_VOICE_FCGI_HEADER  8
+#define NGX_HTTP_VOICE_FCGI_MAX     65528
+
+/* record types of FastCGI 1.0, section 8 */
+
+#define NGX_HTTP_VOICE_BEGIN_REQUEST  1
+#define NGX_HTTP_VOICE_ABORT_REQUEST  2
+#define NGX_HTTP_VOICE_END_REQUEST    3
+#define NGX_HTTP_VOICE_PARAMS         4
+#define NGX_HTTP_VOICE_STDIN          5
+#define NGX_HTTP_VOICE_STDOUT         6
+#define NGX_HTTP_VOICE_STDERR         7
+
+
+typedef struct ngx_http_voice_block_s  ngx_http_voice_block_t;
+
+struct ngx_http_voice_block_s {
+    u_char                        *pos;
+    u_char                        *last;
+    ngx_http_voice_block_t        *next;
+    u_char                         data[NGX_HTTP_VOICE_BLOCK_SIZE];
+};
+
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_http_complex_value_t       value;
+    unsigned                       if_not_empty:1;
+} ngx_http_voice_param_t;
+
+
+typedef struct {
+    ngx_uint_t                     mode;
+    ngx_int_t                      threshold;       /* thousandths */
+    ngx_int_t                      silence;         /* ms */
+    ngx_int_t                      min_speech;      /* ms */
+} ngx_http_voice_vad_t;
+
+
+typedef struct {
+    ngx_int_t                      bitrate;
+    ngx_int_t                      ptime;
+    ngx_int_t                      complexity;
+    ngx_flag_t                     fec;
+    ngx_flag_t                     dtx;
+} ngx_http_voice_opus_t;
+
+
+typedef struct {
+    ngx_int_t                      turns;
+    ngx_int_t                      tokens;
+    ngx_int_t                      summarize_to;
+    ngx_int_t                      tool_results;
+} ngx_http_voice_context_t;
+
+
+/* an option written as name=value */
+
+typedef struct {
+    ngx_str_t    name;
+    ngx_int_t  (*parse)(ngx_str_t *value);
+    ngx_int_t    min;
+    ngx_int_t    max;
+    size_t       offset;        /* of an ngx_int_t */
+} ngx_http_voice_option_t;
+
+
+/*
+ * What $voice_policy is rendered from.  Pointers and numbers only: equal
+ * bytes mean an equal policy, and the text of the level above is shared.
+ */
+
+typedef struct {
+    ngx_array_t                   *models;          /* of ngx_str_t */
+    ngx_array_t                   *upstreams;
+    ngx_array_t                   *tools;           /* empty: off */
+    ngx_array_t                   *http_tools;
+    ngx_str_t                     *name;
+    ngx_str_t                     *instructions;
+    ngx_str_t                     *transcription;   /* empty: off */
+    ngx_http_voice_vad_t          *vad;
+    ngx_http_voice_opus_t         *opus;            /* NULL: off */
+    ngx_http_voice_context_t      *context;         /* NULL: off */
+    ngx_uint_t                     buffer;
+    ngx_uint_t                     client_update;
+    ngx_flag_t                     transcript;
+    ngx_flag_t                     web_app;
+} ngx_http_voice_policy_t;
+
+
+typedef struct {
+    ngx_http_upstream_conf_t       upstream;
+
+    ngx_str_t                      fallback;
+    ngx_array_t                   *params;   /* of ngx_http_voice_param_t */
+    ngx_array_t                   *origins;  /* of ngx_str_t */
+
+    size_t                         max_message_size;
+    ngx_msec_t                     ping_interval;
+    ngx_msec_t                     ping_timeout;
+    ngx_msec_t                     idle_timeout;
+    ngx_msec_t                     max_session;
+    ngx_msec_t                     drain_timeout;
+
+    ngx_http_voice_policy_t        policy;
+    ngx_str_t                      policy_text;
+} ngx_http_voice_loc_conf_t;
+
+
+typedef enum {
+    ngx_http_voice_connect = 0,
+    ngx_http_voice_send,        /* the request goes to the upstream */
+    ngx_http_voice_answer,      /* its answer is awaited */
+    ngx_http_voice_response,    /* which is an ordinary response */
+    ngx_http_voice_upgrade,     /* which is a 101 that goes to the client */
+    ngx_http_voice_open,        /* frames go both ways */
+    ngx_http_voice_close,       /* no more frames from the client */
+    ngx_http_voice_done
+} ngx_http_voice_phase_e;
+
+
+/* one direction of a session */
+
+typedef struct {
+    ngx_http_voice_block_t        *block;    /* what the socket did not take */
+    ngx_msec_t                     stalled;  /* since when */
+
+    struct ws_decoder              decoder;
+    struct ws_frame                frame;
+    uint64_t                       left;     /* payload bytes to come */
+
+    uint64_t                       messages;
+    uint64_t                       bytes;
+
+    u_char                         control[WS_CONTROL_MAX];
+    u_char                         control_len;
+} ngx_http_voice_leg_t;
+
+
+/* what is read from the upstream, cut into the contents of its records */
+
+typedef struct {
+    size_t                         content;
+    size_t                         padding;
+    u_char                         header[NGX_HTTP_VOICE_FCGI_HEADER];
+    u_char                         have;
+    u_char                         type;
+} ngx_http_voice_record_t;
+
+
+/* memory that is needed until the answer was read, in a pool of its own */
+
+typedef struct {
+    ngx_pool_t                    *pool;
+    ngx_buf_t                     *request;
+    ngx_buf_t                     *header;    /* CGI header of the answer */
+    ngx_buf_t                     *input;     /* what was read behind it */
+    ngx_list_t                    *headers;   /* of ngx_table_elt_t */
+    ngx_uint_t                     status;
+    ngx_str_t                      status_line;
+    ngx_chain_t                   *busy;      /* of an ordinary response */
+    off_t                          left;      /* of its length, -1: unknown */
+    unsigned                       ended:1;
+} ngx_http_voice_answer_t;
+
+
+typedef struct {
+    ngx_http_request_t            *request;
+    ngx_http_voice_loc_conf_t     *conf;
+    ngx_http_voice_answer_t       *answer;
+
+    ngx_http_voice_phase_e         phase;
+
+    ngx_http_voice_leg_t           up;
+    ngx_http_voice_leg_t           down;
+    ngx_http_voice_record_t        record;
+
+    size_t                         message;   /* bytes of the one going up */
+    struct ws_utf8                 utf8;
+
+    u_char                         pong[WS_CONTROL_MAX];
+    u_char                         pong_len;
+
+    uint16_t                       close_code;
+    ngx_str_t                      close_reason;
+    ngx_str_t                      session_id;
+
+    ngx_msec_t                     started;
+    ngx_msec_t                     active;    /* a message passed */
+    ngx_msec_t                     pinged;
+    ngx_msec_t                     stall;     /* total, milliseconds */
+    uint64_t                       ping_time; /* microseconds */
+    uint32_t                       rtt;       /* microseconds */
+    uint32_t                       ping;      /* payload of the last one */
+    uint32_t                       noise;     /* STDERR bytes logged */
+
+    /* frames that wait for the client's socket */
+    unsigned                       need_pong:1;
+    unsigned                       need_ping:1;
+    unsigned                       need_close:1;
+
+    unsigned                       ping_sent:1;
+    unsigned                       close_set:1;    /* code and reason stand */
+    unsigned                       close_sent:1;   /* to the client */
+    unsigned                       closed:1;       /* client isn't read */
+    unsigned                       confirmed:1;    /* its Close came */
+    unsigned                       client_gone:1;
+    unsigned                       up_ended:1;     /* STDIN is at its end */
+    unsigned                       need_end:1;
+    unsigned                       need_abort:1;
+    unsigned                       measured:1;
+} ngx_http_voice_ctx_t;
+
+
+/* ngx_http_voice_conf.c: directives of the link and of WebSocket */
+
+char *ngx_http_voice_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_voice_merge_link(ngx_conf_t *cf,
+    ngx_http_voice_loc_conf_t *prev, ngx_http_voice_loc_conf_t *conf);
+
+/* ngx_http_voice_policy.c: directives of the policy */
+
+char *ngx_http_voice_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_tools(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_word(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_instructions(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_voice_vad(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_opus(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_voice_context(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_voice_init_policy(ngx_http_voice_policy_t *policy);
+char *ngx_http_voice_merge_policy(ngx_conf_t *cf,
+    ngx_http_voice_loc_conf_t *prev, ngx_http_voice_loc_conf_t *conf);
+
+extern ngx_conf_enum_t  ngx_http_voice_buffers[];
+extern ngx_conf_enum_t  ngx_http_voice_updates[];
+extern ngx_str_t        ngx_http_voice_vad_modes[];
+
+/* ngx_http_voice_option.c */
+
+char *ngx_http_voice_options(ngx_conf_t *cf, ngx_uint_t first,
+    ngx_http_voice_option_t *options, void *data);
+ngx_int_t ngx_http_voice_parse_msec(ngx_str_t *s);
+ngx_int_t ngx_http_voice_parse_thousandths(ngx_str_t *s);
+ngx_int_t ngx_http_voice_parse_number(ngx_str_t *s);
+ngx_int_t ngx_http_voice_parse_flag(ngx_str_t *s);
+
+/* ngx_http_voice_render.c: the text of $voice_policy */
+
+ngx_int_t ngx_http_voice_render_policy(ngx_conf_t *cf,
+    ngx_http_voice_policy_t *policy, ngx_str_t *text);
+size_t ngx_http_voice_json_length(ngx_str_t *s);
+u_char *ngx_http_voice_json(u_char *p, ngx_str_t *s);
+
+/* ngx_http_voice_variables.c */
+ngx_int_t ngx_http_voice_add_variables(ngx_conf_t *cf);
+
+/* ngx_http_voice_handshake.c */
+
+ngx_int_t ngx_http_voice_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_voice_push_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx);
+ngx_str_t *ngx_http_voice_header(ngx_http_request_t *r, char *lowcase,
+    ngx_uint_t *count);
+ngx_uint_t ngx_http_voice_offers(ngx_http_request_t *r, char *lowcase,
+    u_char *token, size_t len);
+
+/* ngx_http_voice_origin.c */
+ngx_uint_t ngx_http_voice_origin_is_allowed(ngx_http_request_t *r,
+    ngx_http_voice_loc_conf_t *vlcf, ngx_str_t *origin);
+
+/* ngx_http_voice_fastcgi.c */
+
+ngx_int_t ngx_http_voice_init_params(ngx_conf_t *cf);
+ngx_int_t ngx_http_voice_create_request(ngx_http_voice_ctx_t *ctx);
+ngx_str_t *ngx_http_voice_request_id(ngx_http_request_t *r);
+
+/* ngx_http_voice_record.c */
+
+u_char *ngx_http_voice_put_record(u_char *p, ngx_uint_t type, size_t content,
+    size_t padding);
+ngx_int_t ngx_http_voice_parse_record(ngx_http_voice_record_t *record,
+    u_char **pos, u_char *last);
+void ngx_http_voice_log_stderr(ngx_http_voice_ctx_t *ctx, u_char *pos,
+    size_t size);
+
+/* ngx_http_voice_peer.c */
+ngx_int_t ngx_http_voice_init_upstream(ngx_http_voice_ctx_t *ctx);
+
+/* ngx_http_voice_upstream.c */
+
+void ngx_http_voice_start(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_next(ngx_http_voice_ctx_t *ctx, ngx_uint_t ft_type);
+void ngx_http_voice_finalize(ngx_http_voice_ctx_t *ctx, ngx_int_t rc);
+void ngx_http_voice_close_peer(ngx_http_voice_ctx_t *ctx, ngx_uint_t state);
+
+/* ngx_http_voice_answer.c: the header of the upstream's answer */
+void ngx_http_voice_read_answer(ngx_http_voice_ctx_t *ctx);
+
+/* ngx_http_voice_response.c: an answer that is no 101 */
+
+void ngx_http_voice_send_response(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_pass_body(ngx_http_voice_ctx_t *ctx);
+
+/* ngx_http_voice_open.c */
+void ngx_http_voice_open_relay(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx);
+
+/* ngx_http_voice_relay.c: the pump */
+
+void ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_client_read(ngx_http_request_t *r);
+void ngx_http_voice_client_write(ngx_http_request_t *r);
+
+/*
+ * ngx_http_voice_up.c, ngx_http_voice_down.c: a block of what one side sent
+ * becomes, in place, what is sent to the other
+ */
+
+void ngx_http_voice_up(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b);
+void ngx_http_voice_end_up(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_block_t *b);
+void ngx_http_voice_down(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_block_t *b);
+void ngx_http_voice_control(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_block_t *b);
+u_char *ngx_http_voice_fragment(ngx_http_voice_leg_t *leg, u_char *out,
+    u_char *in, size_t size);
+
+/* ngx_http_voice_session.c: timers, and how a session ends */
+
+void ngx_http_voice_set_close(ngx_http_voice_ctx_t *ctx, ngx_uint_t code,
+    u_char *reason, size_t len);
+void ngx_http_voice_fail(ngx_http_voice_ctx_t *ctx, ngx_uint_t code,
+    char *reason);
+void ngx_http_voice_peer_lost(ngx_http_voice_ctx_t *ctx, char *reason);
+void ngx_http_voice_client_lost(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_timer(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_set_timer(ngx_http_voice_ctx_t *ctx);
+uint64_t ngx_http_voice_time(void);
+void ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_end_stall(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_leg_t *leg);
+
+/* ngx_http_voice_block.c */
+ngx_http_voice_block_t *ngx_http_voice_get_block(ngx_log_t *log);
+void ngx_http_voice_put_block(ngx_http_voice_block_t *block);
+
+
+extern ngx_module_t  ngx_http_voice_module;
+
+
+#endif /* _NGX_HTTP_VOICE_H_INCLUDED_ */

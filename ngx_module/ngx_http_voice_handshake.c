@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The opening handshake (RFC 6455, section 4.2): which requests become
+ * sessions, how the others are refused, and the 101.
+ */
+
+
+#include "ngx_http_voice.h"
+
+#include <ngx_sha1.h>
+
+
+#define NGX_HTTP_VOICE_KEY_LEN     24
+#define NGX_HTTP_VOICE_ACCEPT_LEN  28
+
+#define NGX_HTTP_VOICE_UPGRADE_REQUIRED  426
+
+
+static ngx_int_t ngx_http_voice_fall_back(ngx_http_request_t *r,
+    ngx_http_voice_loc_conf_t *vlcf);
+static ngx_uint_t ngx_http_voice_is_upgrade(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_voice_check(ngx_http_request_t *r,
+    ngx_http_voice_loc_conf_t *vlcf, char **text);
+static ngx_uint_t ngx_http_voice_key_is_valid(ngx_str_t *key);
+static ngx_table_elt_t *ngx_http_voice_next_header(ngx_http_request_t *r,
+    char *lowcase, ngx_table_elt_t *after);
+static ngx_uint_t ngx_http_voice_has_token(ngx_str_t *list, u_char *token,
+    size_t len);
+static ngx_int_t ngx_http_voice_refuse(ngx_http_request_t *r,
+    ngx_uint_t status, char *text);
+static ngx_int_t ngx_http_voice_refuse_headers(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_voice_accept_key(ngx_http_request_t *r,
+    ngx_str_t *accept);
+
+
+static ngx_str_t  ngx_http_voice_upgrade_name = ngx_string("Upgrade");
+static ngx_str_t  ngx_http_voice_websocket = ngx_string("websocket");
+
+
+ngx_int_t
+ngx_http_voice_handler(ngx_http_request_t *r)
+{
+    char                       *text;
+    ngx_uint_t                  status;
+    ngx_http_voice_ctx_t       *ctx;
+    ngx_http_voice_loc_conf_t  *vlcf;
+
+    vlcf = ngx_http_get_module_loc_conf(r, ngx_http_voice_module);
+
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "a subrequest can't be a voice session");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->method != NGX_HTTP_GET) {
+        return ngx_http_voice_fall_back(r, vlcf);
+    }
+
+    status = ngx_http_voice_check(r, vlcf, &text);
+
+    if (status) {
+        return ngx_http_voice_refuse(r, status, text);
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_voice_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->request = r;
+    ctx->conf = vlcf;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_voice_module);
+
+    r->main->count++;
+
+    ngx_http_voice_start(ctx);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_voice_fall_back(ngx_http_request_t *r,
+    ngx_http_voice_loc_conf_t *vlcf)
+{
+    if (vlcf->fallback.len == 0) {
+        return ngx_http_voice_refuse(r, NGX_HTTP_NOT_ALLOWED,
+                                     "this is a WebSocket endpoint");
+    }
+
+    (void) ngx_http_named_location(r, &vlcf->fallback);
+
+    return NGX_DONE;
+}
+
+
+/* 0, or the status to refuse the request with, and why */
+
+static ngx_uint_t
+ngx_http_voice_check(ngx_http_request_t *r, ngx_http_voice_loc_conf_t *vlcf,
+    char **text)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   count;
+
+    if (r->http_version >= NGX_HTTP_VERSION_20) {
+        *text = "WebSocket is served over HTTP/1.1 only";
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    if (!ngx_http_voice_is_upgrade(r)) {
+        *text = "this is a WebSocket endpoint";
+        return NGX_HTTP_VOICE_UPGRADE_REQUIRED;
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        /* it would be taken for frames */
+        *text = "a handshake has no body";
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    value = ngx_http_voice_header(r, "sec-websocket-version", &count);
+
+    if (count != 1 || value->len != 2
+        || ngx_strncmp(value->data, "13", 2) != 0)
+    {
+        *text = "WebSocket version 13 is required";
+        return NGX_HTTP_VOICE_UPGRADE_REQUIRED;
+    }
+
+    value = ngx_http_voice_header(r, "sec-websocket-key", &count);
+
+    if (count != 1 || !ngx_http_voice_key_is_valid(value)) {
+        *text = "Sec-WebSocket-Key is invalid";
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    value = ngx_http_voice_header(r, "origin", &count);
+
+    if (count > 1
+        || (count == 1 && !ngx_http_voice_origin_is_allowed(r, vlcf, value)))
+    {
+        *text = "this origin is not allowed";
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_is_upgrade(ngx_http_request_t *r)
+{
+    return r->http_version >= NGX_HTTP_VERSION_11
+           && ngx_http_voice_offers(r, "upgrade", (u_char *) "websocket", 9)
+           && ngx_http_voice_offers(r, "connection", (u_char *) "upgrade", 7);
+}
+
+
+/* base64 of sixteen bytes */
+
+static ngx_uint_t
+ngx_http_voice_key_is_valid(ngx_str_t *key)
+{
+    u_char     bytes[20];
+    ngx_str_t  nonce;
+
+    if (key->len != NGX_HTTP_VOICE_KEY_LEN) {
+        return 0;
+    }
+
+    nonce.data = bytes;
+
+    return ngx_decode_base64(&nonce, key) == NGX_OK && nonce.len == 16;
+}
+
+
+/* the value of a request header, or the first of many */
+
+ngx_str_t *
+ngx_http_voice_header(ngx_http_request_t *r, char *lowcase, ngx_uint_t *count)
+{
+    ngx_str_t        *value;
+    ngx_table_elt_t  *h;
+
+    value = NULL;
+    h = NULL;
+
+    for (*count = 0; /* void */ ; (*count)++) {
+
+        h = ngx_http_voice_next_header(r, lowcase, h);
+
+        if (h == NULL) {
+            return value;
+        }
+
+        if (value == NULL) {
+            value = &h->value;
+        }
+    }
+}
+
+
+/* is the token in a list that any number of headers make up? */
+
+ngx_uint_t
+ngx_http_voice_offers(ngx_http_request_t *r, char *lowcase, u_char *token,
+    size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    h = NULL;
+
+    while ((h = ngx_http_voice_next_header(r, lowcase, h)) != NULL) {
+        if (ngx_http_voice_has_token(&h->value, token, len)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_voice_next_header(ngx_http_request_t *r, char *lowcase,
+    ngx_table_elt_t *after)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(lowcase);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (after) {
+                after = (after == &h[i]) ? NULL : after;
+                continue;
+            }
+
+            if (h[i].key.len == len
+                && ngx_strncmp(h[i].lowcase_key, lowcase, len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/* one of the tokens that commas and spaces separate */
+
+static ngx_uint_t
+ngx_http_voice_has_token(ngx_str_t *list, u_char *token, size_t len)
+{
+    u_char  *p, *last, *start;
+
+    p = list->data;
+    last = p + list->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ',' || *p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        start = p;
+
+        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        if ((size_t) (p - start) == len
+            && ngx_strncasecmp(start, token, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_voice_push_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key = *name;
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+/* an error as the HTTP interface answers it; 426 has no page of its own */
+
+static ngx_int_t
+ngx_http_voice_refuse(ngx_http_request_t *r, ngx_uint_t status, char *text)
+{
+    size_t        len;
+    u_char       *p;
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    static char  head[] = "{\"error\":{\"message\":\"";
+    static char  tail[] = "\",\"type\":\"invalid_request_error\","
+                          "\"param\":null,\"code\":\"websocket_handshake\"}}"
+                          "\n";
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "voice session refused with %ui: %s", status, text);
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    len = sizeof(head) - 1 + ngx_strlen(text) + sizeof(tail) - 1;
+
+    b = ngx_create_temp_buf(r->pool, len);
+    if (b == NULL || ngx_http_voice_refuse_headers(r, status) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(b->last, head, sizeof(head) - 1);
+    p = ngx_cpymem(p, text, ngx_strlen(text));
+    b->last = ngx_cpymem(p, tail, sizeof(tail) - 1);
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    r->headers_out.content_length_n = len;
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_int_t
+ngx_http_voice_refuse_headers(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_str_t  *id;
+
+    static ngx_str_t  id_name = ngx_string("x-request-id");
+    static ngx_str_t  version_name = ngx_string("Sec-WebSocket-Version");
+    static ngx_str_t  version = ngx_string("13");
+    static ngx_str_t  connection_name = ngx_string("Connection");
+    static ngx_str_t  allow_name = ngx_string("Allow");
+    static ngx_str_t  allow = ngx_string("GET");
+
+    r->headers_out.status = status;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    id = ngx_http_voice_request_id(r);
+
+    if (id && ngx_http_voice_push_header(r, &id_name, id) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_ALLOWED) {
+        return ngx_http_voice_push_header(r, &allow_name, &allow);
+    }
+
+    if (status != NGX_HTTP_VOICE_UPGRADE_REQUIRED) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&r->headers_out.status_line, "426 Upgrade Required");
+
+    if (ngx_http_voice_push_header(r, &ngx_http_voice_upgrade_name,
+                                   &ngx_http_voice_websocket)
+        != NGX_OK
+        || ngx_http_voice_push_header(r, &connection_name,
+                                      &ngx_http_voice_upgrade_name)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_voice_push_header(r, &version_name, &version);
+}
+
+
+/*
+ * The header of the 101.  The values of the answer are copied: their memory
+ * goes before the session does.
+ */
+
+ngx_int_t
+ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_str_t            accept, value;
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *header;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  accept_name = ngx_string("Sec-WebSocket-Accept");
+
+    r = ctx->request;
+
+    r->keepalive = 0;
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    r->headers_out.content_length_n = -1;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+
+    if (ngx_http_voice_accept_key(r, &accept) != NGX_OK
+        || ngx_http_voice_push_header(r, &ngx_http_voice_upgrade_name,
+                                      &ngx_http_voice_websocket)
+           != NGX_OK
+        || ngx_http_voice_push_header(r, &accept_name, &accept) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    part = &ctx->answer->headers->part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        /* one copy of both: the pair ends with the list that points to it */
+
+        value.len = header[i].key.len + header[i].value.len;
+        value.data = ngx_pnalloc(r->pool, value.len);
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(ngx_cpymem(value.data, header[i].key.data,
+                              header[i].key.len),
+                   header[i].value.data, header[i].value.len);
+
+        header[i].key.data = value.data;
+        header[i].value.data = value.data + header[i].key.len;
+
+        if (ngx_http_voice_push_header(r, &header[i].key, &header[i].value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (header[i].key.len == sizeof("X-Voice-Session") - 1
+            && ngx_strncasecmp(header[i].key.data,
+                               (u_char *) "X-Voice-Session",
+                               header[i].key.len)
+               == 0)
+        {
+            ctx->session_id = header[i].value;
+        }
+    }
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_FLUSH);
+}
+
+
+/* RFC 6455, section 4.2.2, step 5.4 */
+
+static ngx_int_t
+ngx_http_voice_accept_key(ngx_http_request_t *r, ngx_str_t *accept)
+{
+    u_char       digest[20];
+    ngx_str_t   *key, raw;
+    ngx_sha1_t   sha1;
+    ngx_uint_t   count;
+
+    static char  guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+    key = ngx_http_voice_header(r, "sec-websocket-key", &count);
+
+    accept->data = ngx_pnalloc(r->pool, NGX_HTTP_VOICE_ACCEPT_LEN);
+    if (accept->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, key->data, key->len);
+    ngx_sha1_update(&sha1, guid, sizeof(guid) - 1);
+    ngx_sha1_final(digest, &sha1);
+
+    raw.len = sizeof(digest);
+    raw.data = digest;
+
+    ngx_encode_base64(accept, &raw);
+
+    return NGX_OK;
+}

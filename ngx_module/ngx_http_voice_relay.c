@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The pump.  One function moves both directions on, whichever of the two
+ * sockets had an event:
+ *
+ *   client -> block -> unmask in place, put into records -> upstream    (up)
+ *   client <- block <- take out of records, frame in place <- upstream  (down)
+ *
+ * A side is read only when the block of its direction is free, and a block is
+ * free when the other side's socket took all of it: that is all the flow
+ * control there is, and all the memory, one block per direction.  The block
+ * that a socket did not take keeps its address, as SSL_write() demands.
+ */
+
+
+#include "ngx_http_voice.h"
+
+
+static ngx_uint_t ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx);
+static ngx_int_t ngx_http_voice_flush(ngx_http_voice_leg_t *leg,
+    ngx_connection_t *c);
+static ngx_uint_t ngx_http_voice_flush_up(ngx_http_voice_ctx_t *ctx);
+static ngx_uint_t ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx);
+static ngx_uint_t ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx);
+static ngx_uint_t ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx);
+static ssize_t ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_block_t *b, size_t size);
+static ngx_uint_t ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx);
+static void ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx);
+static ngx_int_t ngx_http_voice_arm_write(ngx_connection_t *c,
+    ngx_http_voice_leg_t *leg, ngx_msec_t timeout);
+
+
+#define NGX_HTTP_VOICE_ROOM                                                   \
+    (NGX_HTTP_VOICE_BLOCK_SIZE - NGX_HTTP_VOICE_HEAD - NGX_HTTP_VOICE_TAIL)
+
+
+void
+ngx_http_voice_client_read(ngx_http_request_t *r)
+{
+    ngx_event_t           *rev;
+    ngx_http_voice_ctx_t  *ctx;
+
+    rev = r->connection->read;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_voice_module);
+
+    if (ctx->phase == ngx_http_voice_upgrade) {
+        return;
+    }
+
+    if (rev->timedout) {
+        rev->timedout = 0;
+        ngx_http_voice_timer(ctx);
+    }
+
+    ngx_http_voice_relay(ctx);
+}
+
+
+void
+ngx_http_voice_client_write(ngx_http_request_t *r)
+{
+    ngx_event_t           *wev;
+    ngx_http_voice_ctx_t  *ctx;
+
+    wev = r->connection->write;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_voice_module);
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, wev->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        r->connection->timedout = 1;
+
+        if (ctx->phase == ngx_http_voice_upgrade) {
+            ngx_http_voice_finalize(ctx, NGX_ERROR);
+            return;
+        }
+
+        ngx_http_voice_client_lost(ctx);
+        ngx_http_voice_relay(ctx);
+        return;
+    }
+
+    if (ctx->phase == ngx_http_voice_upgrade) {
+        ngx_http_voice_finish_upgrade(ctx);
+        return;
+    }
+
+    /* nothing waits for this socket to become writable */
+
+    if (ctx->down.block == NULL) {
+        return;
+    }
+
+    ngx_http_voice_relay(ctx);
+}
+
+
+/* the last thing that its callers do: the session may end here */
+
+void
+ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_uint_t         rounds, moved;
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+    rounds = NGX_HTTP_VOICE_ROUNDS;
+
+    do {
+        moved = ngx_http_voice_turn(ctx);
+
+        if (ctx->phase == ngx_http_voice_close
+            && ctx->request->upstream->peer.connection == NULL
+            && (ctx->client_gone
+                || (ctx->close_sent && ctx->closed
+                    && ctx->down.block == NULL)))
+        {
+            ctx->request->lingering_close = !ctx->confirmed;
+            /* frees ctx */
+            ngx_http_voice_finalize(ctx, ctx->client_gone ? NGX_ERROR
+                                                          : NGX_OK);
+            return;
+        }
+
+        if (ctx->phase == ngx_http_voice_done) {
+            return;
+        }
+
+    } while (moved && --rounds);
+
+    if (moved) {
+        /* other connections first */
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+
+    ngx_http_voice_arm(ctx);
+}
+
+
+/* one block each way; whether anything moved */
+
+static ngx_uint_t
+ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_uint_t  moved;
+
+    moved = 0;
+
+    if (ctx->down.block) {
+        moved |= ngx_http_voice_flush_down(ctx);
+    }
+
+    if (ctx->up.block) {
+        moved |= ngx_http_voice_flush_up(ctx);
+    }
+
+    if (ctx->up.block == NULL && !ctx->closed) {
+        moved |= ngx_http_voice_read_client(ctx);
+    }
+
+    if (ctx->down.block == NULL && ctx->request->upstream->peer.connection) {
+        moved |= ngx_http_voice_read_peer(ctx);
+    }
+
+    return moved | ngx_http_voice_send_pending(ctx);
+}
+
+
+/* NGX_OK: the block is empty and given back */
+
+static ngx_int_t
+ngx_http_voice_flush(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
+{
+    ssize_t                  n;
+    ngx_http_voice_block_t  *b;
+
+    b = leg->block;
+
+    do {
+        if (!c->write->ready) {
+            return NGX_AGAIN;
+        }
+
+        n = c->send(c, b->pos, b->last - b->pos);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == NGX_AGAIN || n == 0) {
+            return NGX_AGAIN;
+        }
+
+        b->pos += n;
+
+        if (c->write->timer_set) {
+            ngx_del_timer(c->write);
+        }
+
+    } while (b->pos < b->last);
+
+    leg->block = NULL;
+    ngx_http_voice_put_block(b);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_flush_up(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *pc;
+
+    pc = ctx->request->upstream->peer.connection;
+
+    rc = ngx_http_voice_flush(&ctx->up, pc);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_voice_peer_lost(ctx, "upstream lost");
+        return 1;
+    }
+
+    if (rc == NGX_AGAIN) {
+        if (ctx->up.stalled == 0) {
+            ctx->up.stalled = ngx_current_msec | 1;
+        }
+
+        return 0;
+    }
+
+    ngx_http_voice_end_stall(ctx, &ctx->up);
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_voice_flush(&ctx->down, ctx->request->connection);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_voice_client_lost(ctx);
+        return 1;
+    }
+
+    if (rc == NGX_AGAIN) {
+        if (ctx->down.stalled == 0) {
+            ctx->down.stalled = ngx_current_msec | 1;
+        }
+
+        return 0;
+    }
+
+    ngx_http_voice_end_stall(ctx, &ctx->down);
+
+    return 1;
+}
+
+
+/* frames and records of our own, between those that are passed on */
+
+static ngx_uint_t
+ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_uint_t               moved;
+    ngx_http_voice_block_t  *b;
+
+    moved = 0;
+
+    if ((ctx->need_pong || ctx->need_ping || ctx->need_close)
+        && ctx->down.block == NULL && !ctx->client_gone)
+    {
+        b = ngx_http_voice_get_block(ctx->request->connection->log);
+
+        if (b) {
+            ngx_http_voice_control(ctx, b);
+            ctx->down.block = b;
+            moved |= ngx_http_voice_flush_down(ctx);
+        }
+    }
+
+    if (ctx->need_end && ctx->up.block == NULL
+        && ctx->request->upstream->peer.connection)
+    {
+        b = ngx_http_voice_get_block(ctx->request->connection->log);
+
+        if (b) {
+            ngx_http_voice_end_up(ctx, b);
+            ctx->up.block = b;
+            moved |= ngx_http_voice_flush_up(ctx);
+        }
+    }
+
+    return moved;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
+{
+    ssize_t                  n;
+    ngx_http_request_t      *r;
+    ngx_http_voice_block_t  *b;
+
+    r = ctx->request;
+
+    if (!r->connection->read->ready && r->header_in->pos == r->header_in->last)
+    {
+        return 0;
+    }
+
+    b = ngx_http_voice_get_block(r->connection->log);
+    if (b == NULL) {
+        ngx_http_voice_fail(ctx, WS_CLOSE_INTERNAL, "out of memory");
+        return 1;
+    }
+
+    n = ngx_http_voice_recv_client(ctx, b, NGX_HTTP_VOICE_ROOM);
+
+    if (n <= 0) {
+        ngx_http_voice_put_block(b);
+
+        if (n == NGX_AGAIN) {
+            return 0;
+        }
+
+        ngx_http_voice_client_lost(ctx);
+        return 1;
+    }
+
+    b->last += n;
+
+    ngx_http_voice_up(ctx, b);
+
+    if (b->pos == b->last || r->upstream->peer.connection == NULL) {
+        ngx_http_voice_put_block(b);
+        return 1;
+    }
+
+    ctx->up.block = b;
+
+    (void) ngx_http_voice_flush_up(ctx);
+
+    return 1;
+}
+
+
+/* first what was read together with the handshake */
+
+static ssize_t
+ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_block_t *b, size_t size)
+{
+    ssize_t            n;
+    ngx_buf_t         *early;
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+    early = ctx->request->header_in;
+
+    if (early->pos == early->last) {
+        return c->recv(c, b->pos, size);
+    }
+
+    n = ngx_min(size, (size_t) (early->last - early->pos));
+
+    ngx_memcpy(b->pos, early->pos, n);
+    early->pos += n;
+
+    return n;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
+{
+    ssize_t                  n;
+    ngx_connection_t        *pc;
+    ngx_http_voice_block_t  *b;
+
+    pc = ctx->request->upstream->peer.connection;
+
+    if (!pc->read->ready) {
+        return 0;
+    }
+
+    b = ngx_http_voice_get_block(pc->log);
+    if (b == NULL) {
+        ngx_http_voice_peer_lost(ctx, "out of memory");
+        return 1;
+    }
+
+    n = pc->recv(pc, b->pos, NGX_HTTP_VOICE_ROOM);
+
+    if (n <= 0) {
+        ngx_http_voice_put_block(b);
+
+        if (n == NGX_AGAIN) {
+            return 0;
+        }
+
+        ngx_http_voice_peer_lost(ctx, "upstream lost");
+        return 1;
+    }
+
+    b->last += n;
+    ctx->request->upstream->state->bytes_received += n;
+
+    ngx_http_voice_down(ctx, b);
+
+    if (b->pos == b->last || ctx->client_gone) {
+        ngx_http_voice_put_block(b);
+        return 1;
+    }
+
+    ctx->down.block = b;
+
+    (void) ngx_http_voice_flush_down(ctx);
+
+    return 1;
+}
+
+
+static void
+ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_connection_t          *c, *pc;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    c = ctx->request->connection;
+    pc = ctx->request->upstream->peer.connection;
+
+    clcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_core_module);
+
+    if (!ctx->client_gone
+        && (ngx_handle_read_event(c->read, 0) != NGX_OK
+            || ngx_http_voice_arm_write(c, &ctx->down, clcf->send_timeout)
+               != NGX_OK))
+    {
+        ngx_http_voice_finalize(ctx, NGX_ERROR);
+        return;
+    }
+
+    if (pc
+        && (ngx_handle_read_event(pc->read, 0) != NGX_OK
+            || ngx_http_voice_arm_write(pc, &ctx->up,
+                                        ctx->conf->upstream.send_timeout)
+               != NGX_OK))
+    {
+        ngx_http_voice_finalize(ctx, NGX_ERROR);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_voice_arm_write(ngx_connection_t *c, ngx_http_voice_leg_t *leg,
+    ngx_msec_t timeout)
+{
+    if (leg->block == NULL) {
+
+        if (c->write->timer_set) {
+            ngx_del_timer(c->write);
+        }
+
+        return NGX_OK;
+    }
+
+    if (!c->write->timer_set) {
+        ngx_add_timer(c->write, timeout);
+    }
+
+    return ngx_handle_write_event(c->write, 0);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * How a session is watched and how it ends.
+ *
+ *   client closes    its Close is answered and passed on, STDIN ends
+ *   upstream closes  its Close is passed on and the client's is awaited
+ *   protocol error,  both get a Close
+ *   time is over
+ *   client lost      the upstream gets ABORT_REQUEST
+ *   upstream lost    the client gets Close 1011
+ *
+ * The first cause gives code and reason.  The timer of the client's read
+ * event is the session's only one while nothing is blocked, and is never
+ * cancelable: a worker that shuts down waits for its sessions.
+ */
+
+
+#include "ngx_http_voice.h"
+
+
+#define NGX_HTTP_VOICE_CLOSE_WAIT  3000    /* for the other side's end */
+#define NGX_HTTP_VOICE_MAX_WAIT    60000
+#define NGX_HTTP_VOICE_RECHECK     1000
+
+
+static void ngx_http_voice_expire(ngx_http_voice_ctx_t *ctx, char *reason);
+static void ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx);
+static ngx_msec_t ngx_http_voice_sooner(ngx_msec_t wait, ngx_msec_t since,
+    ngx_msec_t timeout);
+
+
+/* the first call decides; every end goes through here */
+
+void
+ngx_http_voice_set_close(ngx_http_voice_ctx_t *ctx, ngx_uint_t code,
+    u_char *reason, size_t len)
+{
+    ctx->phase = ngx_http_voice_close;
+
+    if (!ctx->close_set) {
+        ctx->close_set = 1;
+        ctx->close_code = (uint16_t) code;
+
+        if (len) {
+            ctx->close_reason.data = ngx_pnalloc(ctx->request->pool, len);
+
+            if (ctx->close_reason.data) {
+                ngx_memcpy(ctx->close_reason.data, reason, len);
+                ctx->close_reason.len = len;
+            }
+        }
+    }
+
+    if (!ctx->close_sent && !ctx->client_gone) {
+        ctx->need_close = 1;
+    }
+
+    if (!ctx->up_ended) {
+        ctx->need_end = 1;
+    }
+
+    ngx_http_voice_set_timer(ctx);
+}
+
+
+/* what the client sent can't be read on, or may not be */
+
+void
+ngx_http_voice_fail(ngx_http_voice_ctx_t *ctx, ngx_uint_t code, char *reason)
+{
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "voice session closed with %ui: %s", code, reason);
+
+    ctx->closed = 1;
+
+    ngx_http_voice_set_close(ctx, code, (u_char *) reason, ngx_strlen(reason));
+}
+
+
+void
+ngx_http_voice_peer_lost(ngx_http_voice_ctx_t *ctx, char *reason)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "voice session lost its upstream: %s", reason);
+
+    ctx->up_ended = 1;
+
+    ngx_http_voice_close_peer(ctx, NGX_PEER_FAILED);
+
+    ngx_http_voice_set_close(ctx, WS_CLOSE_INTERNAL, (u_char *) reason,
+                             ngx_strlen(reason));
+}
+
+
+void
+ngx_http_voice_client_lost(ngx_http_voice_ctx_t *ctx)
+{
+    if (ctx->client_gone) {
+        return;
+    }
+
+    ctx->client_gone = 1;
+    ctx->closed = 1;
+    ctx->need_pong = 0;
+    ctx->need_ping = 0;
+    ctx->need_close = 0;
+    ctx->need_abort = 1;
+
+    if (ctx->request->connection->write->timer_set) {
+        ngx_del_timer(ctx->request->connection->write);
+    }
+
+    if (ctx->down.block) {
+        ngx_http_voice_end_stall(ctx, &ctx->down);
+        ngx_http_voice_put_block(ctx->down.block);
+        ctx->down.block = NULL;
+    }
+
+    ngx_http_voice_set_close(ctx, WS_CLOSE_LOST, NULL, 0);
+}
+
+
+/* worker_shutdown_timeout: one try, nobody waits for the outcome */
+
+void
+ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx)
+{
+    ssize_t                  n;
+    ngx_connection_t        *c;
+    ngx_http_voice_block_t  *b;
+
+    static u_char  reason[] = "server is shutting down";
+
+    if ((ctx->phase != ngx_http_voice_open
+         && ctx->phase != ngx_http_voice_close)
+        || ctx->close_sent || ctx->client_gone)
+    {
+        return;
+    }
+
+    c = ctx->request->connection;
+    b = ctx->down.block;
+
+    if (b) {
+        n = c->send(c, b->pos, b->last - b->pos);
+
+        if (n != b->last - b->pos) {
+            return;
+        }
+
+        ctx->down.block = NULL;
+
+    } else {
+        b = ngx_http_voice_get_block(c->log);
+        if (b == NULL) {
+            return;
+        }
+    }
+
+    b->pos = b->data;
+    ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, reason,
+                             sizeof(reason) - 1);
+    ngx_http_voice_control(ctx, b);
+
+    (void) c->send(c, b->pos, b->last - b->pos);
+
+    ngx_http_voice_put_block(b);
+}
+
+
+void
+ngx_http_voice_timer(ngx_http_voice_ctx_t *ctx)
+{
+    if (ctx->phase == ngx_http_voice_close) {
+
+        if (ctx->close_sent || ctx->client_gone) {
+            /* the other side has had its time */
+            ngx_http_voice_close_peer(ctx, 0);
+            ctx->closed = 1;
+        }
+
+        ngx_http_voice_set_timer(ctx);
+        return;
+    }
+
+    if (ctx->conf->max_session
+        && ngx_current_msec - ctx->started >= ctx->conf->max_session)
+    {
+        ngx_http_voice_expire(ctx, "session time limit");
+        return;
+    }
+
+    if (ctx->conf->idle_timeout
+        && ngx_current_msec - ctx->active >= ctx->conf->idle_timeout)
+    {
+        ngx_http_voice_expire(ctx, "idle timeout");
+        return;
+    }
+
+    ngx_http_voice_check_ping(ctx);
+
+    if (ctx->phase == ngx_http_voice_open) {
+        ngx_http_voice_set_timer(ctx);
+    }
+}
+
+
+/* both sides are told, and the client's Close is awaited */
+
+static void
+ngx_http_voice_expire(ngx_http_voice_ctx_t *ctx, char *reason)
+{
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "voice session closed: %s", reason);
+
+    ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, (u_char *) reason,
+                             ngx_strlen(reason));
+}
+
+
+static void
+ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+    if (ctx->ping_sent) {
+
+        if (ngx_current_msec - ctx->pinged < ctx->conf->ping_timeout) {
+            return;
+        }
+
+        if (ctx->up.block) {
+            /* the pong may wait in a socket that we do not read */
+            ctx->pinged = ngx_current_msec;
+            return;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client did not answer a ping");
+
+        c->timedout = 1;
+        ngx_http_voice_farewell(ctx);
+        ngx_http_voice_client_lost(ctx);
+        return;
+    }
+
+    if (ctx->conf->ping_interval
+        && ngx_current_msec - ctx->pinged >= ctx->conf->ping_interval)
+    {
+        ctx->need_ping = 1;
+    }
+}
+
+
+void
+ngx_http_voice_set_timer(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_msec_t                  wait;
+    ngx_http_voice_loc_conf_t  *conf;
+
+    conf = ctx->conf;
+
+    if (ctx->phase == ngx_http_voice_close) {
+        ngx_add_timer(ctx->request->connection->read,
+                      NGX_HTTP_VOICE_CLOSE_WAIT);
+        return;
+    }
+
+    wait = NGX_HTTP_VOICE_MAX_WAIT;
+
+    wait = ngx_http_voice_sooner(wait, ctx->started, conf->max_session);
+    wait = ngx_http_voice_sooner(wait, ctx->active, conf->idle_timeout);
+
+    if (ctx->need_ping) {
+        wait = ngx_min(wait, NGX_HTTP_VOICE_RECHECK);
+
+    } else {
+        wait = ngx_http_voice_sooner(wait, ctx->pinged,
+                                     ctx->ping_sent ? conf->ping_timeout
+                                                    : conf->ping_interval);
+    }
+
+    ngx_add_timer(ctx->request->connection->read, wait);
+}
+
+
+/* a timeout of zero is none */
+
+static ngx_msec_t
+ngx_http_voice_sooner(ngx_msec_t wait, ngx_msec_t since, ngx_msec_t timeout)
+{
+    ngx_msec_t  passed;
+
+    if (timeout == 0) {
+        return wait;
+    }
+
+    passed = ngx_current_msec - since;
+
+    if (passed >= timeout) {
+        return 1;
+    }
+
+    return ngx_min(wait, timeout - passed);
+}
+
+
+void
+ngx_http_voice_end_stall(ngx_http_voice_ctx_t *ctx, ngx_http_voice_leg_t *leg)
+{
+    if (leg->stalled == 0) {
+        return;
+    }
+
+    ctx->stall += ngx_current_msec - (leg->stalled & ~(ngx_msec_t) 1);
+    leg->stalled = 0;
+}
+
+
+uint64_t
+ngx_http_voice_time(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The programs of `make bench`; the Makefile includes this. They are built
+# without sanitizers and link none of our objects: they must not share a fault
+# with what they measure.
+
+bench_client_c := $(wildcard tests/bench/bench_*.c)
+bench_client_h := $(wildcard tests/bench/bench_*.h)
+bench_cflags := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE
+
+bench-programs: $B/bench/bench-client $B/bench/plain-libfcgi
+
+$B/bench/bench-client: $(bench_client_c) $(bench_client_h)
+	@mkdir -p $(@D)
+	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $(bench_client_c)
+
+$B/bench/plain-libfcgi: tests/bench/plain_libfcgi.c
+	@mkdir -p $(@D)
+	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $< -lfcgi -lpthread
