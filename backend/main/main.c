@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,9 +213,6 @@ serve(const struct server_config *config)
     if (ready_fd)
         fcntl((int) ready_fd, F_SETFD, FD_CLOEXEC);
     signals_block(&set);
-    /* Instead of one for each thread up to eight a processor, each with room
-     * that only its own threads fill: 0.25 kB a session less of 1,000. */
-    mallopt(M_ARENA_MAX, (int) config->loops + 1);
     descriptors_raise();
     result = log_open(&log);
     if (result) {

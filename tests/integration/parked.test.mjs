@@ -46,7 +46,7 @@ function longPoll(t, port) {
 }
 
 test('R5.1 nobody who waits keeps others from being served', async (t) => {
-    const stack = await startStack(t, { voiced: { settings: { request_threads: 4 } } });
+    const stack = await startStack(t, { voiced: { settings: { request_threads: 2 } } });
     const { port } = stack.nginx;
     const server = stack.voiced.serverPid();
     const fdsBefore = fdCount(server);

@@ -46,7 +46,7 @@ defaults_are_the_tables(void **state)
     assert_string_equal(cfg->listen.unix_path, "/run/voiced/voiced.sock");
     assert_int_equal(cfg->listen.mode, 0660);
     assert_int_equal(cfg->auth.mode, AUTH_KEYS);
-    assert_int_equal(cfg->request_threads, 8);
+    assert_int_equal(cfg->request_threads, 4);
     assert_int_equal(cfg->loop_rest_us, 200);
     assert_int_equal(cfg->max_message_bytes, 24 * 1024 * 1024);
     assert_int_equal(cfg->offline.max_session_ms, 3600 * 1000);
