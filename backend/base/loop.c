@@ -236,8 +236,8 @@ on_uv_watched(uv_poll_t *poll, int status, int events)
 /*
  * A loop that is woken for each message pays a wake-up and a wait a message,
  * and has its peer pay the same for each answer. While busy it rests, so that
- * messages gather: with 200 us NGINX's CPU an echo of 160 bytes fell from 1.06
- * of its own tunnel's to about 0.9, that of both servers from 0.84 to about
+ * messages gather: with 200 us NGINX's CPU an echo of 160 bytes fell from 1.09
+ * of its own tunnel's to about 0.9, that of both servers from 0.86 to about
  * 0.66 (1,000 connections, 25,000 echoes a second; `make bench`).
  */
 static void
