@@ -158,15 +158,21 @@ typedef enum {
 } ngx_http_voice_phase_e;
 
 
-/* one direction of a session */
+/*
+ * One direction of a session: from a socket that is readable until a read
+ * told otherwise, to one that is waited for once it did not take a block.
+ */
 
 typedef struct {
+    unsigned                       readable:1;
+    unsigned                       waiting:1;
+
     ngx_http_voice_block_t        *block;    /* what the socket did not take */
     ngx_msec_t                     stalled;  /* since when */
 
-    struct ws_decoder              decoder;
-    struct ws_frame                frame;
     uint64_t                       left;     /* payload bytes to come */
+    struct ws_frame                frame;
+    struct ws_decoder              decoder;
 
     uint64_t                       messages;
     uint64_t                       bytes;
@@ -203,35 +209,18 @@ typedef struct {
 } ngx_http_voice_answer_t;
 
 
+/*
+ * With many sessions each event finds its session in no cache, so what a
+ * message touches stands together, in front, and is touched only if needed.
+ */
+
 typedef struct {
     ngx_http_request_t            *request;
+    ngx_connection_t              *client;
+    ngx_connection_t              *peer;      /* NULL unless frames pass */
     ngx_http_voice_loc_conf_t     *conf;
-    ngx_http_voice_answer_t       *answer;
 
     ngx_http_voice_phase_e         phase;
-
-    ngx_http_voice_leg_t           up;
-    ngx_http_voice_leg_t           down;
-    ngx_http_voice_record_t        record;
-
-    size_t                         message;   /* bytes of the one going up */
-    struct ws_utf8                 utf8;
-
-    u_char                         pong[WS_CONTROL_MAX];
-    u_char                         pong_len;
-
-    uint16_t                       close_code;
-    ngx_str_t                      close_reason;
-    ngx_str_t                      session_id;
-
-    ngx_msec_t                     started;
-    ngx_msec_t                     active;    /* a message passed */
-    ngx_msec_t                     pinged;
-    ngx_msec_t                     stall;     /* total, milliseconds */
-    uint64_t                       ping_time; /* microseconds */
-    uint32_t                       rtt;       /* microseconds */
-    uint32_t                       ping;      /* payload of the last one */
-    uint32_t                       noise;     /* STDERR bytes logged */
 
     /* frames that wait for the client's socket */
     unsigned                       need_pong:1;
@@ -248,6 +237,36 @@ typedef struct {
     unsigned                       need_end:1;
     unsigned                       need_abort:1;
     unsigned                       measured:1;
+
+    /* frames came together with the handshake */
+    unsigned                       early:1;
+
+    size_t                         message;   /* bytes of the one going up */
+    ngx_msec_t                     active;    /* a message passed */
+    struct ws_utf8                 utf8;
+
+    ngx_http_voice_record_t        record;
+    off_t                          received;  /* from the upstream */
+
+    ngx_http_voice_leg_t           up;
+    ngx_http_voice_leg_t           down;
+
+    ngx_http_voice_answer_t       *answer;
+
+    u_char                         pong[WS_CONTROL_MAX];
+    u_char                         pong_len;
+
+    uint16_t                       close_code;
+    ngx_str_t                      close_reason;
+    ngx_str_t                      session_id;
+
+    ngx_msec_t                     started;
+    ngx_msec_t                     pinged;
+    ngx_msec_t                     stall;     /* total, milliseconds */
+    uint64_t                       ping_time; /* microseconds */
+    uint32_t                       rtt;       /* microseconds */
+    uint32_t                       ping;      /* payload of the last one */
+    uint32_t                       noise;     /* STDERR bytes logged */
 } ngx_http_voice_ctx_t;
 
 

@@ -48,7 +48,7 @@ ngx_http_voice_down(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
 
     b->pos = out;
 
-    while (in < last && ctx->request->upstream->peer.connection) {
+    while (in < last && ctx->peer) {
 
         if (record->content == 0) {
             rc = ngx_http_voice_parse_record(record, &in, last);

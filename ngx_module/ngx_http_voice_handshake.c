@@ -71,6 +71,7 @@ ngx_http_voice_handler(ngx_http_request_t *r)
     }
 
     ctx->request = r;
+    ctx->client = r->connection;
     ctx->conf = vlcf;
 
     ngx_http_set_ctx(r, ctx, ngx_http_voice_module);

@@ -69,10 +69,11 @@ ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx)
 static void
 ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx)
 {
+    ngx_buf_t                 *early;
     ngx_connection_t          *c, *pc;
     ngx_http_core_loc_conf_t  *clcf;
 
-    c = ctx->request->connection;
+    c = ctx->client;
     pc = ctx->request->upstream->peer.connection;
 
     clcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_core_module);
@@ -88,6 +89,18 @@ ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx)
 
     ws_decoder_init(&ctx->up.decoder, WS_MASK_REQUIRED, 0);
     ws_decoder_init(&ctx->down.decoder, WS_MASK_FORBIDDEN, 0);
+
+    ctx->peer = pc;
+
+    early = ctx->request->header_in;
+    ctx->early = early->pos < early->last;
+
+    /* the connects have asked for writability: the first block ends that */
+
+    ctx->up.readable = 1;
+    ctx->up.waiting = 1;
+    ctx->down.readable = 1;
+    ctx->down.waiting = 1;
 
     ctx->phase = ngx_http_voice_open;
     ctx->started = ngx_current_msec;

@@ -27,9 +27,10 @@ static ngx_uint_t ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx);
 static ssize_t ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b, size_t size);
 static ngx_uint_t ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx);
-static void ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx);
-static ngx_int_t ngx_http_voice_arm_write(ngx_connection_t *c,
-    ngx_http_voice_leg_t *leg, ngx_msec_t timeout);
+static ngx_int_t ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx);
+static ngx_int_t ngx_http_voice_wait(ngx_http_voice_ctx_t *ctx,
+    ngx_http_voice_leg_t *leg);
+static ngx_int_t ngx_http_voice_wait_no_more(ngx_connection_t *c);
 
 
 #define NGX_HTTP_VOICE_ROOM                                                   \
@@ -53,6 +54,8 @@ ngx_http_voice_client_read(ngx_http_request_t *r)
         rev->timedout = 0;
         ngx_http_voice_timer(ctx);
     }
+
+    ctx->up.readable = 1;
 
     ngx_http_voice_relay(ctx);
 }
@@ -102,17 +105,15 @@ ngx_http_voice_client_write(ngx_http_request_t *r)
 void
 ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx)
 {
-    ngx_uint_t         rounds, moved;
-    ngx_connection_t  *c;
+    ngx_uint_t  rounds, moved;
 
-    c = ctx->request->connection;
     rounds = NGX_HTTP_VOICE_ROUNDS;
 
     do {
         moved = ngx_http_voice_turn(ctx);
 
         if (ctx->phase == ngx_http_voice_close
-            && ctx->request->upstream->peer.connection == NULL
+            && ctx->peer == NULL
             && (ctx->client_gone
                 || (ctx->close_sent && ctx->closed
                     && ctx->down.block == NULL)))
@@ -132,10 +133,12 @@ ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx)
 
     if (moved) {
         /* other connections first */
-        ngx_post_event(c->read, &ngx_posted_next_events);
+        ngx_post_event(ctx->client->read, &ngx_posted_next_events);
     }
 
-    ngx_http_voice_arm(ctx);
+    if (ngx_http_voice_arm(ctx) != NGX_OK) {
+        ngx_http_voice_finalize(ctx, NGX_ERROR);
+    }
 }
 
 
@@ -160,7 +163,7 @@ ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx)
         moved |= ngx_http_voice_read_client(ctx);
     }
 
-    if (ctx->down.block == NULL && ctx->request->upstream->peer.connection) {
+    if (ctx->down.block == NULL && ctx->peer) {
         moved |= ngx_http_voice_read_peer(ctx);
     }
 
@@ -179,7 +182,7 @@ ngx_http_voice_flush(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
     b = leg->block;
 
     do {
-        if (!c->write->ready) {
+        if (leg->waiting && !c->write->ready) {
             return NGX_AGAIN;
         }
 
@@ -195,7 +198,7 @@ ngx_http_voice_flush(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
 
         b->pos += n;
 
-        if (c->write->timer_set) {
+        if (leg->waiting && c->write->timer_set) {
             ngx_del_timer(c->write);
         }
 
@@ -204,6 +207,11 @@ ngx_http_voice_flush(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
     leg->block = NULL;
     ngx_http_voice_put_block(b);
 
+    if (leg->waiting) {
+        leg->waiting = 0;
+        return ngx_http_voice_wait_no_more(c);
+    }
+
     return NGX_OK;
 }
 
@@ -211,12 +219,9 @@ ngx_http_voice_flush(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
 static ngx_uint_t
 ngx_http_voice_flush_up(ngx_http_voice_ctx_t *ctx)
 {
-    ngx_int_t          rc;
-    ngx_connection_t  *pc;
+    ngx_int_t  rc;
 
-    pc = ctx->request->upstream->peer.connection;
-
-    rc = ngx_http_voice_flush(&ctx->up, pc);
+    rc = ngx_http_voice_flush(&ctx->up, ctx->peer);
 
     if (rc == NGX_ERROR) {
         ngx_http_voice_peer_lost(ctx, "upstream lost");
@@ -242,7 +247,7 @@ ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_voice_flush(&ctx->down, ctx->request->connection);
+    rc = ngx_http_voice_flush(&ctx->down, ctx->client);
 
     if (rc == NGX_ERROR) {
         ngx_http_voice_client_lost(ctx);
@@ -276,7 +281,7 @@ ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx)
     if ((ctx->need_pong || ctx->need_ping || ctx->need_close)
         && ctx->down.block == NULL && !ctx->client_gone)
     {
-        b = ngx_http_voice_get_block(ctx->request->connection->log);
+        b = ngx_http_voice_get_block(ctx->client->log);
 
         if (b) {
             ngx_http_voice_control(ctx, b);
@@ -285,10 +290,8 @@ ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx)
         }
     }
 
-    if (ctx->need_end && ctx->up.block == NULL
-        && ctx->request->upstream->peer.connection)
-    {
-        b = ngx_http_voice_get_block(ctx->request->connection->log);
+    if (ctx->need_end && ctx->up.block == NULL && ctx->peer) {
+        b = ngx_http_voice_get_block(ctx->client->log);
 
         if (b) {
             ngx_http_voice_end_up(ctx, b);
@@ -305,17 +308,13 @@ static ngx_uint_t
 ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
 {
     ssize_t                  n;
-    ngx_http_request_t      *r;
     ngx_http_voice_block_t  *b;
 
-    r = ctx->request;
-
-    if (!r->connection->read->ready && r->header_in->pos == r->header_in->last)
-    {
+    if (!ctx->up.readable) {
         return 0;
     }
 
-    b = ngx_http_voice_get_block(r->connection->log);
+    b = ngx_http_voice_get_block(ctx->client->log);
     if (b == NULL) {
         ngx_http_voice_fail(ctx, WS_CLOSE_INTERNAL, "out of memory");
         return 1;
@@ -338,7 +337,7 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
 
     ngx_http_voice_up(ctx, b);
 
-    if (b->pos == b->last || r->upstream->peer.connection == NULL) {
+    if (b->pos == b->last || ctx->peer == NULL) {
         ngx_http_voice_put_block(b);
         return 1;
     }
@@ -361,17 +360,20 @@ ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
     ngx_buf_t         *early;
     ngx_connection_t  *c;
 
-    c = ctx->request->connection;
-    early = ctx->request->header_in;
+    if (!ctx->early) {
+        c = ctx->client;
+        n = c->recv(c, b->pos, size);
+        ctx->up.readable = c->read->ready;
 
-    if (early->pos == early->last) {
-        return c->recv(c, b->pos, size);
+        return n;
     }
 
+    early = ctx->request->header_in;
     n = ngx_min(size, (size_t) (early->last - early->pos));
 
     ngx_memcpy(b->pos, early->pos, n);
     early->pos += n;
+    ctx->early = early->pos < early->last;
 
     return n;
 }
@@ -384,11 +386,11 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
     ngx_connection_t        *pc;
     ngx_http_voice_block_t  *b;
 
-    pc = ctx->request->upstream->peer.connection;
-
-    if (!pc->read->ready) {
+    if (!ctx->down.readable) {
         return 0;
     }
+
+    pc = ctx->peer;
 
     b = ngx_http_voice_get_block(pc->log);
     if (b == NULL) {
@@ -397,6 +399,7 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
     }
 
     n = pc->recv(pc, b->pos, NGX_HTTP_VOICE_ROOM);
+    ctx->down.readable = pc->read->ready;
 
     if (n <= 0) {
         ngx_http_voice_put_block(b);
@@ -410,7 +413,7 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
     }
 
     b->last += n;
-    ctx->request->upstream->state->bytes_received += n;
+    ctx->received += n;
 
     ngx_http_voice_down(ctx, b);
 
@@ -427,53 +430,78 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
 }
 
 
-static void
+/*
+ * Edge-triggered read events were added with the connections and stay.
+ * Writability is asked for only while bytes wait for it: left armed, it comes
+ * along with each read event, and from a unix socket by itself whenever the
+ * peer reads.
+ */
+
+static ngx_int_t
 ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx)
 {
-    ngx_connection_t          *c, *pc;
-    ngx_http_core_loc_conf_t  *clcf;
+    if (!(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
 
-    c = ctx->request->connection;
-    pc = ctx->request->upstream->peer.connection;
+        if (!ctx->client_gone
+            && ngx_handle_read_event(ctx->client->read, 0) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-    clcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_core_module);
-
-    if (!ctx->client_gone
-        && (ngx_handle_read_event(c->read, 0) != NGX_OK
-            || ngx_http_voice_arm_write(c, &ctx->down, clcf->send_timeout)
-               != NGX_OK))
-    {
-        ngx_http_voice_finalize(ctx, NGX_ERROR);
-        return;
+        if (ctx->peer
+            && ngx_handle_read_event(ctx->peer->read, 0) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
-    if (pc
-        && (ngx_handle_read_event(pc->read, 0) != NGX_OK
-            || ngx_http_voice_arm_write(pc, &ctx->up,
-                                        ctx->conf->upstream.send_timeout)
-               != NGX_OK))
-    {
-        ngx_http_voice_finalize(ctx, NGX_ERROR);
+    if (ctx->down.block && ngx_http_voice_wait(ctx, &ctx->down) != NGX_OK) {
+        return NGX_ERROR;
     }
+
+    if (ctx->up.block && ngx_http_voice_wait(ctx, &ctx->up) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_voice_arm_write(ngx_connection_t *c, ngx_http_voice_leg_t *leg,
-    ngx_msec_t timeout)
+ngx_http_voice_wait(ngx_http_voice_ctx_t *ctx, ngx_http_voice_leg_t *leg)
 {
-    if (leg->block == NULL) {
+    ngx_msec_t                 timeout;
+    ngx_connection_t          *c;
+    ngx_http_core_loc_conf_t  *clcf;
 
-        if (c->write->timer_set) {
-            ngx_del_timer(c->write);
-        }
+    if (leg == &ctx->down) {
+        clcf = ngx_http_get_module_loc_conf(ctx->request,
+                                            ngx_http_core_module);
+        c = ctx->client;
+        timeout = clcf->send_timeout;
 
-        return NGX_OK;
+    } else {
+        c = ctx->peer;
+        timeout = ctx->conf->upstream.send_timeout;
     }
+
+    leg->waiting = 1;
 
     if (!c->write->timer_set) {
         ngx_add_timer(c->write, timeout);
     }
 
     return ngx_handle_write_event(c->write, 0);
+}
+
+
+static ngx_int_t
+ngx_http_voice_wait_no_more(ngx_connection_t *c)
+{
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    return c->write->active ? ngx_del_event(c->write, NGX_WRITE_EVENT, 0)
+                            : NGX_OK;
 }

@@ -168,9 +168,7 @@ ngx_http_voice_peer_handler(ngx_event_t *ev)
 
     pc = ev->data;
     ctx = pc->data;
-    c = ctx->request->connection;
-
-    ngx_http_set_log_request(c->log, ctx->request);
+    c = ctx->client;
 
     if (pc->close) {
         /* worker_shutdown_timeout has passed */
@@ -235,6 +233,8 @@ ngx_http_voice_peer_event(ngx_http_voice_ctx_t *ctx, ngx_event_t *ev)
         if (ev->write && ctx->up.block == NULL) {
             return;
         }
+
+        ctx->down.readable = 1;
 
         ngx_http_voice_relay(ctx);
         return;
@@ -412,6 +412,7 @@ ngx_http_voice_close_peer(ngx_http_voice_ctx_t *ctx, ngx_uint_t state)
 
         if (pc) {
             u->state->bytes_sent = pc->sent;
+            u->state->bytes_received += ctx->received;
         }
     }
 
@@ -432,6 +433,7 @@ ngx_http_voice_close_peer(ngx_http_voice_ctx_t *ctx, ngx_uint_t state)
 
         ngx_close_connection(pc);
         u->peer.connection = NULL;
+        ctx->peer = NULL;
     }
 
     if (ctx->up.block) {
