@@ -33,6 +33,14 @@ static ngx_int_t ngx_http_voice_wait(ngx_http_voice_ctx_t *ctx,
 static ngx_int_t ngx_http_voice_wait_no_more(ngx_connection_t *c);
 
 
+/* it comes out of memory while the kernel is busy with a read */
+
+#if (__GNUC__)
+#define ngx_http_voice_prefetch(p)  __builtin_prefetch(p)
+#else
+#define ngx_http_voice_prefetch(p)
+#endif
+
 #define NGX_HTTP_VOICE_ROOM                                                   \
     (NGX_HTTP_VOICE_BLOCK_SIZE - NGX_HTTP_VOICE_HEAD - NGX_HTTP_VOICE_TAIL)
 
@@ -314,6 +322,9 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
         return 0;
     }
 
+    ngx_http_voice_prefetch(ctx->peer);
+    ngx_http_voice_prefetch(&ctx->up.decoder);
+
     b = ngx_http_voice_get_block(ctx->client->log);
     if (b == NULL) {
         ngx_http_voice_fail(ctx, WS_CLOSE_INTERNAL, "out of memory");
@@ -391,6 +402,9 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
     }
 
     pc = ctx->peer;
+
+    ngx_http_voice_prefetch(ctx->client);
+    ngx_http_voice_prefetch(&ctx->down.decoder);
 
     b = ngx_http_voice_get_block(pc->log);
     if (b == NULL) {

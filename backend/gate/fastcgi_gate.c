@@ -6,10 +6,11 @@
  *   resumed, expired ─┼─► thread ─┼► gate_park ─► parked: ticket, EPOLLRDHUP
  *   parked, peer gone ┘  (leads)  └► gate_take ─► a loop
  *
- * Every thread waits on the one epoll set and serves what it is given. A
- * descriptor is armed with EPOLLONESHOT, so an event belongs to one thread. An
- * idle connection is found by its address (nobody else can free it), a parked
- * one by its ticket alone: others may resume it at the same moment.
+ * Of the threads a few lead (gate_lead): they wait on the one epoll set and
+ * serve what they are given. A descriptor is armed with EPOLLONESHOT, so an
+ * event belongs to one thread. An idle connection is found by its address
+ * (nobody else can free it), a parked one by its ticket alone: others may
+ * resume it at the same moment.
  */
 
 #include "gate/fastcgi_gate.h"
@@ -248,17 +249,33 @@ gate_dispatch(struct gate *gate, uint64_t what)
     return true;
 }
 
+/* false: another thread takes the events, or there are no more. */
+static bool
+gate_serve_one(struct gate *gate)
+{
+    struct epoll_event event;
+    int n;
+
+    do {
+        n = epoll_wait(gate->epoll_fd, &event, 1, -1);
+    } while (n <= 0);
+    gate_lead_begin(&gate->lead);
+    if (!gate_dispatch(gate, event.data.u64)) {
+        gate_lead_stop(&gate->lead);
+    }
+    return gate_lead_end(&gate->lead) && event.data.u64 != TAG_STOP;
+}
+
 static void *
 gate_thread(void *arg)
 {
     struct gate *gate = arg;
-    struct epoll_event event;
-    int n;
 
     pthread_setname_np(pthread_self(), "request");
-    do {
-        n = epoll_wait(gate->epoll_fd, &event, 1, -1);
-    } while (n <= 0 || gate_dispatch(gate, event.data.u64));
+    while (gate_lead_enter(&gate->lead)) {
+        while (gate_serve_one(gate)) {
+        }
+    }
     return NULL;
 }
 
@@ -321,10 +338,20 @@ gate_free(struct gate *gate)
         }
     }
     parking_destroy(&gate->parking);
+    gate_lead_deinit(&gate->lead);
     pthread_mutex_destroy(&gate->lock);
     free(gate->threads);
     free(gate->secret);
     free(gate);
+}
+
+/* Half of the processors: NGINX has work for the others. */
+static unsigned
+lead_count(unsigned threads)
+{
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+    return half < 1 ? 1 : half < threads ? (unsigned) half : threads;
 }
 
 int
@@ -345,6 +372,7 @@ gate_create(struct gate **gp, const struct gate_config *cfg,
     gate->timer_ms = gate->accept_retry_ms = UINT64_MAX;
     gate->epoll_fd = gate->ready_fd = gate->timer_fd = gate->stop_fd = -1;
     pthread_mutex_init(&gate->lock, NULL);
+    gate_lead_init(&gate->lead, lead_count(cfg->threads));
     gate_register_metrics(gate);
     gate->threads = calloc(cfg->threads, sizeof(*gate->threads));
     gate->secret = cfg->secret != NULL ? strdup(cfg->secret) : NULL;

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "gate/fastcgi_gate.h"
 #include "gate/fastcgi_request.h"
+#include "gate/gate_lead.h"
 #include "gate/parking.h"
 
 #include <pthread.h>
@@ -47,6 +48,7 @@ struct gate {
     gate_request_h *handler;
     void *arg;
     int epoll_fd, ready_fd, timer_fd, stop_fd;
+    struct gate_lead lead;
     pthread_t *threads;
     unsigned thread_count;
     _Atomic bool draining;
