@@ -10,8 +10,9 @@
 
 #include <ngx_sha1.h>
 
+#include "codec/ws_upgrade.h"
 
-#define NGX_HTTP_VOICE_KEY_LEN     24
+
 #define NGX_HTTP_VOICE_ACCEPT_LEN  28
 
 #define NGX_HTTP_VOICE_UPGRADE_REQUIRED  426
@@ -22,11 +23,8 @@ static ngx_int_t ngx_http_voice_fall_back(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_voice_is_upgrade(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_voice_check(ngx_http_request_t *r,
     ngx_http_voice_loc_conf_t *vlcf, char **text);
-static ngx_uint_t ngx_http_voice_key_is_valid(ngx_str_t *key);
 static ngx_table_elt_t *ngx_http_voice_next_header(ngx_http_request_t *r,
     char *lowcase, ngx_table_elt_t *after);
-static ngx_uint_t ngx_http_voice_has_token(ngx_str_t *list, u_char *token,
-    size_t len);
 static ngx_int_t ngx_http_voice_refuse(ngx_http_request_t *r,
     ngx_uint_t status, char *text);
 static ngx_int_t ngx_http_voice_refuse_headers(ngx_http_request_t *r,
@@ -126,8 +124,8 @@ ngx_http_voice_check(ngx_http_request_t *r, ngx_http_voice_loc_conf_t *vlcf,
 
     value = ngx_http_voice_header(r, "sec-websocket-version", &count);
 
-    if (count != 1 || value->len != 2
-        || ngx_strncmp(value->data, "13", 2) != 0)
+    if (count != 1
+        || !ws_upgrade_version_is_valid((char *) value->data, value->len))
     {
         *text = "WebSocket version 13 is required";
         return NGX_HTTP_VOICE_UPGRADE_REQUIRED;
@@ -135,7 +133,9 @@ ngx_http_voice_check(ngx_http_request_t *r, ngx_http_voice_loc_conf_t *vlcf,
 
     value = ngx_http_voice_header(r, "sec-websocket-key", &count);
 
-    if (count != 1 || !ngx_http_voice_key_is_valid(value)) {
+    if (count != 1
+        || !ws_upgrade_key_is_valid((char *) value->data, value->len))
+    {
         *text = "Sec-WebSocket-Key is invalid";
         return NGX_HTTP_BAD_REQUEST;
     }
@@ -159,24 +159,6 @@ ngx_http_voice_is_upgrade(ngx_http_request_t *r)
     return r->http_version >= NGX_HTTP_VERSION_11
            && ngx_http_voice_offers(r, "upgrade", (u_char *) "websocket", 9)
            && ngx_http_voice_offers(r, "connection", (u_char *) "upgrade", 7);
-}
-
-
-/* base64 of sixteen bytes */
-
-static ngx_uint_t
-ngx_http_voice_key_is_valid(ngx_str_t *key)
-{
-    u_char     bytes[20];
-    ngx_str_t  nonce;
-
-    if (key->len != NGX_HTTP_VOICE_KEY_LEN) {
-        return 0;
-    }
-
-    nonce.data = bytes;
-
-    return ngx_decode_base64(&nonce, key) == NGX_OK && nonce.len == 16;
 }
 
 
@@ -217,7 +199,9 @@ ngx_http_voice_offers(ngx_http_request_t *r, char *lowcase, u_char *token,
     h = NULL;
 
     while ((h = ngx_http_voice_next_header(r, lowcase, h)) != NULL) {
-        if (ngx_http_voice_has_token(&h->value, token, len)) {
+        if (ws_upgrade_has_token((char *) h->value.data, h->value.len,
+                                 (char *) token, len))
+        {
             return 1;
         }
     }
@@ -257,39 +241,6 @@ ngx_http_voice_next_header(ngx_http_request_t *r, char *lowcase,
     }
 
     return NULL;
-}
-
-
-/* one of the tokens that commas and spaces separate */
-
-static ngx_uint_t
-ngx_http_voice_has_token(ngx_str_t *list, u_char *token, size_t len)
-{
-    u_char  *p, *last, *start;
-
-    p = list->data;
-    last = p + list->len;
-
-    while (p < last) {
-
-        while (p < last && (*p == ',' || *p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        start = p;
-
-        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
-            p++;
-        }
-
-        if ((size_t) (p - start) == len
-            && ngx_strncasecmp(start, token, len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
