@@ -53,6 +53,8 @@
 
 
 typedef struct ngx_http_voice_block_s  ngx_http_voice_block_t;
+typedef struct ngx_http_voice_deflate_s  ngx_http_voice_deflate_t;
+typedef struct ngx_http_voice_ctx_s  ngx_http_voice_ctx_t;
 
 struct ngx_http_voice_block_s {
     u_char                        *pos;
@@ -98,6 +100,12 @@ typedef struct {
 } ngx_http_voice_leg_t;
 
 
+/* the client's way is over: what comes down is read for its end alone */
+
+#define ngx_http_voice_is_deaf(ctx)                                           \
+    ((ctx)->need_close || (ctx)->close_sent || (ctx)->client_gone)
+
+
 /* what is read from the upstream, cut into the contents of its records */
 
 typedef struct {
@@ -130,11 +138,12 @@ typedef struct {
  * message touches stands together, in front, and is touched only if needed.
  */
 
-typedef struct {
+struct ngx_http_voice_ctx_s {
     ngx_http_request_t            *request;
     ngx_connection_t              *client;
     ngx_connection_t              *peer;      /* NULL unless frames pass */
     ngx_http_voice_loc_conf_t     *conf;
+    ngx_http_voice_deflate_t      *deflate;   /* NULL: not agreed on */
 
     ngx_http_voice_phase_e         phase;
 
@@ -183,7 +192,7 @@ typedef struct {
     uint32_t                       rtt;       /* microseconds */
     uint32_t                       ping;      /* payload of the last one */
     uint32_t                       noise;     /* STDERR bytes logged */
-} ngx_http_voice_ctx_t;
+};
 
 
 /* ngx_http_voice_variables.c */
@@ -253,10 +262,25 @@ void ngx_http_voice_client_write(ngx_http_request_t *r);
  */
 
 void ngx_http_voice_up(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b);
+u_char *ngx_http_voice_up_header(ngx_http_voice_ctx_t *ctx, u_char *out,
+    u_char **pos, u_char *last);
+u_char *ngx_http_voice_up_data(ngx_http_voice_ctx_t *ctx, u_char *out,
+    u_char *in, size_t size);
+u_char *ngx_http_voice_up_control(ngx_http_voice_ctx_t *ctx, u_char *out,
+    u_char *in, size_t size);
+void ngx_http_voice_up_record(ngx_http_voice_block_t *b, u_char *out);
 void ngx_http_voice_end_up(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b);
 void ngx_http_voice_down(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b);
+ngx_uint_t ngx_http_voice_down_record(ngx_http_voice_ctx_t *ctx, u_char **pos,
+    u_char *last);
+u_char *ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx, u_char *out,
+    u_char **pos, u_char *last);
+u_char *ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx, u_char *out,
+    u_char *in, size_t size);
+void ngx_http_voice_down_control(ngx_http_voice_ctx_t *ctx, u_char *in,
+    size_t size);
 void ngx_http_voice_control(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b);
 u_char *ngx_http_voice_fragment(ngx_http_voice_leg_t *leg, u_char *out,

@@ -312,6 +312,12 @@ ngx_http_voice_merge_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *prev,
 
     ngx_conf_merge_msec_value(conf->drain_timeout, prev->drain_timeout, limit);
 
+    ngx_conf_merge_value(conf->deflate, prev->deflate, 1);
+    ngx_conf_merge_value(conf->deflate_level, prev->deflate_level, 1);
+    ngx_conf_merge_size_value(conf->deflate_min_length,
+                              prev->deflate_min_length, 1000);
+    ngx_conf_merge_value(conf->deflate_takeover, prev->deflate_takeover, 0);
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->noname && conf->upstream.upstream == NULL) {

@@ -94,6 +94,11 @@ typedef struct {
     ngx_msec_t                     max_session;
     ngx_msec_t                     drain_timeout;
 
+    ngx_flag_t                     deflate;
+    ngx_int_t                      deflate_level;
+    size_t                         deflate_min_length;
+    ngx_flag_t                     deflate_takeover;
+
     ngx_http_voice_policy_t        policy;
     ngx_str_t                      policy_text;
 } ngx_http_voice_loc_conf_t;

@@ -11,26 +11,14 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 static u_char *ngx_http_voice_down_frames(ngx_http_voice_ctx_t *ctx,
     u_char *out, u_char *in, size_t size);
-static u_char *ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx,
-    u_char *out, u_char **pos, u_char *last);
-static void ngx_http_voice_down_control(ngx_http_voice_ctx_t *ctx,
-    u_char *in, size_t size);
-static u_char *ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx,
-    u_char *out, u_char *in, size_t size);
 static void ngx_http_voice_peer_done(ngx_http_voice_ctx_t *ctx);
 static u_char *ngx_http_voice_put_frame(u_char *p, ngx_uint_t opcode,
     u_char *data, size_t size);
-
-
-/* the client's way is over: what comes now is read for its end alone */
-
-#define ngx_http_voice_is_deaf(ctx)                                           \
-    ((ctx)->need_close || (ctx)->close_sent || (ctx)->client_gone)
 
 
 void
@@ -38,7 +26,6 @@ ngx_http_voice_down(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
 {
     size_t                    size;
     u_char                   *in, *last, *out;
-    ngx_int_t                 rc;
     ngx_http_voice_record_t  *record;
 
     record = &ctx->record;
@@ -51,17 +38,9 @@ ngx_http_voice_down(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
     while (in < last && ctx->peer) {
 
         if (record->content == 0) {
-            rc = ngx_http_voice_parse_record(record, &in, last);
 
-            if (rc == NGX_AGAIN) {
+            if (!ngx_http_voice_down_record(ctx, &in, last)) {
                 break;
-            }
-
-            if (rc == NGX_ERROR) {
-                ngx_http_voice_peer_lost(ctx, "invalid FastCGI record");
-
-            } else if (record->type == NGX_HTTP_VOICE_END_REQUEST) {
-                ngx_http_voice_peer_done(ctx);
             }
 
             continue;
@@ -81,6 +60,31 @@ ngx_http_voice_down(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
     }
 
     b->last = out;
+}
+
+
+/* the next record's header; zero: it goes on in what is not read yet */
+
+ngx_uint_t
+ngx_http_voice_down_record(ngx_http_voice_ctx_t *ctx, u_char **pos,
+    u_char *last)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_voice_parse_record(&ctx->record, pos, last);
+
+    if (rc == NGX_AGAIN) {
+        return 0;
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_http_voice_peer_lost(ctx, "invalid FastCGI record");
+
+    } else if (ctx->record.type == NGX_HTTP_VOICE_END_REQUEST) {
+        ngx_http_voice_peer_done(ctx);
+    }
+
+    return 1;
 }
 
 
@@ -118,7 +122,7 @@ ngx_http_voice_down_frames(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
 }
 
 
-static u_char *
+u_char *
 ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char **pos, u_char *last)
 {
@@ -152,11 +156,15 @@ ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx, u_char *out,
         return out;
     }
 
+    if (ctx->deflate && ngx_http_voice_pack_header(ctx)) {
+        return out;
+    }
+
     return leg->left ? out : ngx_http_voice_down_data(ctx, out, *pos, 0);
 }
 
 
-static u_char *
+u_char *
 ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
     size_t size)
 {
@@ -179,7 +187,7 @@ ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
 
 /* pings and pongs of the upstream have no meaning here */
 
-static void
+void
 ngx_http_voice_down_control(ngx_http_voice_ctx_t *ctx, u_char *in, size_t size)
 {
     uint16_t               code;

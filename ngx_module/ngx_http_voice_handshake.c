@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 #include <ngx_sha1.h>
 
@@ -18,6 +18,7 @@
 #define NGX_HTTP_VOICE_UPGRADE_REQUIRED  426
 
 
+static ngx_int_t ngx_http_voice_push_headers(ngx_http_voice_ctx_t *ctx);
 static ngx_int_t ngx_http_voice_fall_back(ngx_http_request_t *r,
     ngx_http_voice_loc_conf_t *vlcf);
 static ngx_uint_t ngx_http_voice_is_upgrade(ngx_http_request_t *r);
@@ -73,6 +74,16 @@ ngx_http_voice_handler(ngx_http_request_t *r)
     ctx->conf = vlcf;
 
     ngx_http_set_ctx(r, ctx, ngx_http_voice_module);
+
+    switch (ngx_http_voice_agree(ctx)) {
+
+    case NGX_DECLINED:
+        return ngx_http_voice_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                     "Sec-WebSocket-Extensions is invalid");
+
+    case NGX_ERROR:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     r->main->count++;
 
@@ -371,14 +382,13 @@ ngx_http_voice_refuse_headers(ngx_http_request_t *r, ngx_uint_t status)
 ngx_int_t
 ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
 {
-    ngx_str_t            accept, value;
+    ngx_str_t            accept;
     ngx_int_t            rc;
-    ngx_uint_t           i;
-    ngx_list_part_t     *part;
-    ngx_table_elt_t     *header;
     ngx_http_request_t  *r;
 
     static ngx_str_t  accept_name = ngx_string("Sec-WebSocket-Accept");
+    static ngx_str_t  extensions_name =
+        ngx_string("Sec-WebSocket-Extensions");
 
     r = ctx->request;
 
@@ -396,6 +406,40 @@ ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (ctx->deflate
+        && ngx_http_voice_push_header(r, &extensions_name,
+                                      &ctx->deflate->answer)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_voice_push_headers(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_FLUSH);
+}
+
+
+/* those of the upstream's answer that are for the client */
+
+static ngx_int_t
+ngx_http_voice_push_headers(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_str_t            value;
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *header;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
     part = &ctx->answer->headers->part;
     header = part->elts;
 
@@ -403,7 +447,7 @@ ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
 
         if (i >= part->nelts) {
             if (part->next == NULL) {
-                break;
+                return NGX_OK;
             }
 
             part = part->next;
@@ -441,13 +485,6 @@ ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
             ctx->session_id = header[i].value;
         }
     }
-
-    rc = ngx_http_send_header(r);
-    if (rc == NGX_ERROR || rc > NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_send_special(r, NGX_HTTP_FLUSH);
 }
 
 

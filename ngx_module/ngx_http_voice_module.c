@@ -32,6 +32,11 @@ static char *ngx_http_voice_bounds(ngx_conf_t *cf, void *post, void *data);
 static ngx_conf_post_t  ngx_http_voice_time_post = { ngx_http_voice_bounds };
 
 
+static ngx_conf_num_bounds_t  ngx_http_voice_level_post = {
+    ngx_conf_check_num_bounds, 1, 9
+};
+
+
 #define NGX_HTTP_VOICE_ALL  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF              \
                             |NGX_HTTP_LOC_CONF
 
@@ -177,6 +182,34 @@ static ngx_command_t  ngx_http_voice_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       ngx_http_voice_field(drain_timeout),
       &ngx_http_voice_time_post },
+
+    { ngx_string("voice_deflate"),
+      NGX_HTTP_VOICE_ALL|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_http_voice_field(deflate),
+      NULL },
+
+    { ngx_string("voice_deflate_level"),
+      NGX_HTTP_VOICE_ALL|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_http_voice_field(deflate_level),
+      &ngx_http_voice_level_post },
+
+    { ngx_string("voice_deflate_min_length"),
+      NGX_HTTP_VOICE_ALL|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_http_voice_field(deflate_min_length),
+      NULL },
+
+    { ngx_string("voice_deflate_context_takeover"),
+      NGX_HTTP_VOICE_ALL|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_http_voice_field(deflate_takeover),
+      NULL },
 
     /* the policy of a session */
 
@@ -372,6 +405,11 @@ ngx_http_voice_create_loc_conf(ngx_conf_t *cf)
     conf->idle_timeout = NGX_CONF_UNSET_MSEC;
     conf->max_session = NGX_CONF_UNSET_MSEC;
     conf->drain_timeout = NGX_CONF_UNSET_MSEC;
+
+    conf->deflate = NGX_CONF_UNSET;
+    conf->deflate_level = NGX_CONF_UNSET;
+    conf->deflate_min_length = NGX_CONF_UNSET_SIZE;
+    conf->deflate_takeover = NGX_CONF_UNSET;
 
     ngx_http_voice_init_policy(&conf->policy);
 

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 static void ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx);
@@ -87,7 +87,8 @@ ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx)
 
     c->log->action = "relaying voice session";
 
-    ws_decoder_init(&ctx->up.decoder, WS_MASK_REQUIRED, 0);
+    ws_decoder_init(&ctx->up.decoder, WS_MASK_REQUIRED,
+                    ctx->deflate ? WS_RSV1 : 0);
     ws_decoder_init(&ctx->down.decoder, WS_MASK_FORBIDDEN, 0);
 
     ctx->peer = pc;
@@ -138,6 +139,11 @@ ngx_http_voice_take_rest(ngx_http_voice_ctx_t *ctx)
 
     ngx_destroy_pool(ctx->answer->pool);
     ctx->answer = NULL;
+
+    if (ctx->deflate) {
+        ctx->deflate->peer_input = b;
+        return NGX_OK;
+    }
 
     ngx_http_voice_down(ctx, b);
 

@@ -14,7 +14,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 static ngx_uint_t ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx);
@@ -22,6 +22,10 @@ static ngx_int_t ngx_http_voice_flush(ngx_http_voice_leg_t *leg,
     ngx_connection_t *c);
 static ngx_uint_t ngx_http_voice_flush_up(ngx_http_voice_ctx_t *ctx);
 static ngx_uint_t ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx);
+static ngx_uint_t ngx_http_voice_send_up(ngx_http_voice_ctx_t *ctx,
+    ngx_uint_t moved);
+static ngx_uint_t ngx_http_voice_send_down(ngx_http_voice_ctx_t *ctx,
+    ngx_uint_t moved);
 static ngx_uint_t ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx);
 static ngx_uint_t ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx);
 static ssize_t ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
@@ -276,6 +280,30 @@ ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx)
 }
 
 
+/* what was made of a block of input, if it was anything to send */
+
+static ngx_uint_t
+ngx_http_voice_send_up(ngx_http_voice_ctx_t *ctx, ngx_uint_t moved)
+{
+    if (ctx->up.block) {
+        moved |= ngx_http_voice_flush_up(ctx);
+    }
+
+    return moved;
+}
+
+
+static ngx_uint_t
+ngx_http_voice_send_down(ngx_http_voice_ctx_t *ctx, ngx_uint_t moved)
+{
+    if (ctx->down.block) {
+        moved |= ngx_http_voice_flush_down(ctx);
+    }
+
+    return moved;
+}
+
+
 /* frames and records of our own, between those that are passed on */
 
 static ngx_uint_t
@@ -318,6 +346,10 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
     ssize_t                  n;
     ngx_http_voice_block_t  *b;
 
+    if (ctx->deflate && ctx->deflate->client_input) {
+        return ngx_http_voice_send_up(ctx, ngx_http_voice_unpack(ctx));
+    }
+
     if (!ctx->up.readable) {
         return 0;
     }
@@ -345,6 +377,11 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
     }
 
     b->last += n;
+
+    if (ctx->deflate) {
+        ctx->deflate->client_input = b;
+        return ngx_http_voice_send_up(ctx, ngx_http_voice_unpack(ctx));
+    }
 
     ngx_http_voice_up(ctx, b);
 
@@ -397,6 +434,10 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
     ngx_connection_t        *pc;
     ngx_http_voice_block_t  *b;
 
+    if (ctx->deflate && ctx->deflate->peer_input) {
+        return ngx_http_voice_send_down(ctx, ngx_http_voice_pack(ctx));
+    }
+
     if (!ctx->down.readable) {
         return 0;
     }
@@ -428,6 +469,11 @@ ngx_http_voice_read_peer(ngx_http_voice_ctx_t *ctx)
 
     b->last += n;
     ctx->received += n;
+
+    if (ctx->deflate) {
+        ctx->deflate->peer_input = b;
+        return ngx_http_voice_send_down(ctx, ngx_http_voice_pack(ctx));
+    }
 
     ngx_http_voice_down(ctx, b);
 

@@ -15,15 +15,9 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
-static u_char *ngx_http_voice_up_header(ngx_http_voice_ctx_t *ctx, u_char *out,
-    u_char **pos, u_char *last);
-static u_char *ngx_http_voice_up_data(ngx_http_voice_ctx_t *ctx, u_char *out,
-    u_char *in, size_t size);
-static u_char *ngx_http_voice_up_control(ngx_http_voice_ctx_t *ctx,
-    u_char *out, u_char *in, size_t size);
 static void ngx_http_voice_client_closed(ngx_http_voice_ctx_t *ctx);
 static u_char *ngx_http_voice_up_rtt(ngx_http_voice_ctx_t *ctx, u_char *out);
 
@@ -31,7 +25,7 @@ static u_char *ngx_http_voice_up_rtt(ngx_http_voice_ctx_t *ctx, u_char *out);
 void
 ngx_http_voice_up(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
 {
-    size_t                 size, padding;
+    size_t                 size;
     u_char                *in, *last, *out, *start;
     ngx_http_voice_leg_t  *leg;
 
@@ -69,17 +63,29 @@ ngx_http_voice_up(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
         return;
     }
 
-    size = out - start;
+    ngx_http_voice_up_record(b, out);
+}
+
+
+/* what was written behind the place of its header, up to out, is a record */
+
+void
+ngx_http_voice_up_record(ngx_http_voice_block_t *b, u_char *out)
+{
+    size_t  size, padding;
+
+    size = out - b->data - NGX_HTTP_VOICE_FCGI_HEADER;
     padding = (8 - size % 8) % 8;
 
     ngx_memzero(out, padding);
     ngx_http_voice_put_record(b->data, NGX_HTTP_VOICE_STDIN, size, padding);
 
+    b->pos = b->data;
     b->last = out + padding;
 }
 
 
-static u_char *
+u_char *
 ngx_http_voice_up_header(ngx_http_voice_ctx_t *ctx, u_char *out, u_char **pos,
     u_char *last)
 {
@@ -114,6 +120,11 @@ ngx_http_voice_up_header(ngx_http_voice_ctx_t *ctx, u_char *out, u_char **pos,
         ws_utf8_init(&ctx->utf8);
     }
 
+    if (ctx->deflate && ngx_http_voice_unpack_header(ctx)) {
+        /* counted when it is inflated */
+        return out;
+    }
+
     if (leg->left > ctx->conf->max_message_size - ctx->message) {
         ngx_http_voice_fail(ctx, WS_CLOSE_TOO_BIG, "message too big");
         return out;
@@ -125,7 +136,7 @@ ngx_http_voice_up_header(ngx_http_voice_ctx_t *ctx, u_char *out, u_char **pos,
 }
 
 
-static u_char *
+u_char *
 ngx_http_voice_up_data(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
     size_t size)
 {
@@ -191,7 +202,7 @@ ngx_http_voice_fragment(ngx_http_voice_leg_t *leg, u_char *out, u_char *in,
 }
 
 
-static u_char *
+u_char *
 ngx_http_voice_up_control(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
     size_t size)
 {

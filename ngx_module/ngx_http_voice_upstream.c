@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 static void ngx_http_voice_connect_peer(ngx_http_voice_ctx_t *ctx);
@@ -477,6 +477,7 @@ ngx_http_voice_release(ngx_http_voice_ctx_t *ctx)
     ctx->phase = ngx_http_voice_done;
 
     ngx_http_voice_close_peer(ctx, 0);
+    ngx_http_voice_deflate_end(ctx);
 
     if (ctx->down.block) {
         ngx_http_voice_end_stall(ctx, &ctx->down);

@@ -81,7 +81,7 @@ const accepted = [
     ['an IPv6 origin', { host: '[::1]:8080', headers: { Origin: 'http://[::1]:8080' } }],
     ['Content-Length: 0', { headers: { 'Content-Length': '0' } }],
     ['extensions that are not taken', { headers: {
-        'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' } }],
+        'Sec-WebSocket-Extensions': 'x-webkit-deflate-frame, foo; permessage-deflate' } }],
 ];
 
 test('handshakes that are accepted', async (t) => {

@@ -14,12 +14,16 @@ which=${SANITIZE:-all}
 # no bytes from NULL at every start (ngx_pstrdup), which is not ours to mend.
 # The module has UBSan all the same.
 nginx_with_asan() {
-    local out=$PWD/build/asan/nginx-src list
+    local out=$PWD/build/asan/nginx-src
     [ -x "$out/nginx" ] && return 0
-    mkdir -p "$out" && list=$out/sources.list
-    echo "deb-src http://deb.debian.org/debian bookworm main" >"$list"
-    echo "deb-src http://deb.debian.org/debian-security bookworm-security main" >>"$list"
-    local opts=(-o "Dir::Etc::sourcelist=$list" -o "Dir::Etc::sourceparts=-"
+    # What the machine takes packages from, asked for their sources.
+    mkdir -p "$out/parts"
+    sed -s 's/^deb /deb-src /' /dev/null /etc/apt/sources.list \
+        /etc/apt/sources.list.d/*.list >"$out/parts/own.list" 2>/dev/null || true
+    sed -s -e 's/^Types:.*/Types: deb-src/' -e '$a\' \
+        /dev/null /etc/apt/sources.list.d/*.sources \
+        >"$out/parts/own.sources" 2>/dev/null || true
+    local opts=(-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$out/parts"
         -o "Dir::State::lists=$out/lists" -o "Dir::Cache=$out/cache")
     mkdir -p "$out/lists/partial" "$out/cache/archives/partial"
     (
