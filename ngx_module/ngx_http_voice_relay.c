@@ -562,6 +562,11 @@ ngx_http_voice_wait_no_more(ngx_connection_t *c)
         ngx_del_timer(c->write);
     }
 
-    return c->write->active ? ngx_del_event(c->write, NGX_WRITE_EVENT, 0)
-                            : NGX_OK;
+    if (!c->write->active) {
+        return NGX_OK;
+    }
+
+    /* epoll gives these flags to the read event, which stays */
+
+    return ngx_del_event(c->write, NGX_WRITE_EVENT, NGX_CLEAR_EVENT);
 }

@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { startModule } from './lib/module_kit.mjs';
 import { count, sanitized } from './lib/paths.mjs';
-import { fdCount, rssAnonKb, sleep, until } from './lib/process.mjs';
+import { fdCount, readStat, rssAnonKb, sleep, until } from './lib/process.mjs';
 import { BINARY, CLOSE, PONG, RawClient, TEXT, masked } from './lib/ws_raw.mjs';
 
 test('pings measure the round trip and the upstream learns it', async (t) => {
@@ -167,9 +167,13 @@ test('a client that stops reading stops the upstream, and loses nothing', async 
     } });
     const [worker] = nginx.workers();
     const client = await RawClient.open(port);
+    client.send(BINARY, Buffer.from('go'));
     client.socket.pause();
     const before = rssAnonKb(worker);
-    await sleep(700);
+    await sleep(200);
+    const ticks = readStat(worker).cpuTicks;
+    await sleep(500);
+    assert.ok(readStat(worker).cpuTicks - ticks < 15, 'nginx waits, and does not spin');
     assert.ok(sent < total, 'the upstream is held up');
     assert.ok(rssAnonKb(worker) - before < 300, 'nginx holds two blocks at most');
     client.socket.resume();
