@@ -57,8 +57,8 @@ test(`R4.3 ${cycles} sessions leave no descriptor and no memory behind`, async (
     }
     const after = await settle();
     t.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
-    assert.equal(after.fds, before.fds);
-    assert.equal(after.workerFds, before.workerFds);
+    assert.ok(after.fds <= before.fds, `${after.fds} descriptors, ${before.fds} before`);
+    assert.ok(after.workerFds <= before.workerFds);
     if (!valgrind && !sanitized) {
         const perCycle = (after.kb - before.kb) / cycles;
         assert.ok(after.kb - before.kb < 4096 && perCycle < 20,
