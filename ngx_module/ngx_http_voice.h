@@ -209,6 +209,13 @@ ngx_str_t *ngx_http_voice_header(ngx_http_request_t *r, char *lowcase,
 ngx_uint_t ngx_http_voice_offers(ngx_http_request_t *r, char *lowcase,
     u_char *token, size_t len);
 
+/* ngx_http_voice_refuse.c */
+
+#define NGX_HTTP_VOICE_UPGRADE_REQUIRED  426
+
+ngx_int_t ngx_http_voice_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    char *text);
+
 /* ngx_http_voice_origin.c */
 ngx_uint_t ngx_http_voice_origin_is_allowed(ngx_http_request_t *r,
     ngx_http_voice_loc_conf_t *vlcf, ngx_str_t *origin);

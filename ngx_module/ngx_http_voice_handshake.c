@@ -2,7 +2,7 @@
 
 /*
  * The opening handshake (RFC 6455, section 4.2): which requests become
- * sessions, how the others are refused, and the 101.
+ * sessions, and the 101.
  */
 
 
@@ -15,8 +15,6 @@
 
 #define NGX_HTTP_VOICE_ACCEPT_LEN  28
 
-#define NGX_HTTP_VOICE_UPGRADE_REQUIRED  426
-
 
 static ngx_int_t ngx_http_voice_push_headers(ngx_http_voice_ctx_t *ctx);
 static ngx_int_t ngx_http_voice_fall_back(ngx_http_request_t *r,
@@ -26,10 +24,6 @@ static ngx_uint_t ngx_http_voice_check(ngx_http_request_t *r,
     ngx_http_voice_loc_conf_t *vlcf, char **text);
 static ngx_table_elt_t *ngx_http_voice_next_header(ngx_http_request_t *r,
     char *lowcase, ngx_table_elt_t *after);
-static ngx_int_t ngx_http_voice_refuse(ngx_http_request_t *r,
-    ngx_uint_t status, char *text);
-static ngx_int_t ngx_http_voice_refuse_headers(ngx_http_request_t *r,
-    ngx_uint_t status);
 static ngx_int_t ngx_http_voice_accept_key(ngx_http_request_t *r,
     ngx_str_t *accept);
 
@@ -62,6 +56,13 @@ ngx_http_voice_handler(ngx_http_request_t *r)
 
     if (status) {
         return ngx_http_voice_refuse(r, status, text);
+    }
+
+    if (r->err_status) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "a voice session can't have status %ui, "
+                      "\"error_page\" needs \"=\" here", r->err_status);
+        return r->err_status;
     }
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_voice_ctx_t));
@@ -273,104 +274,6 @@ ngx_http_voice_push_header(ngx_http_request_t *r, ngx_str_t *name,
     h->value = *value;
 
     return NGX_OK;
-}
-
-
-/* an error as the HTTP interface answers it; 426 has no page of its own */
-
-static ngx_int_t
-ngx_http_voice_refuse(ngx_http_request_t *r, ngx_uint_t status, char *text)
-{
-    size_t        len;
-    u_char       *p;
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
-
-    static char  head[] = "{\"error\":{\"message\":\"";
-    static char  tail[] = "\",\"type\":\"invalid_request_error\","
-                          "\"param\":null,\"code\":\"websocket_handshake\"}}"
-                          "\n";
-
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "voice session refused with %ui: %s", status, text);
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    len = sizeof(head) - 1 + ngx_strlen(text) + sizeof(tail) - 1;
-
-    b = ngx_create_temp_buf(r->pool, len);
-    if (b == NULL || ngx_http_voice_refuse_headers(r, status) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = ngx_cpymem(b->last, head, sizeof(head) - 1);
-    p = ngx_cpymem(p, text, ngx_strlen(text));
-    b->last = ngx_cpymem(p, tail, sizeof(tail) - 1);
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    r->headers_out.content_length_n = len;
-
-    rc = ngx_http_send_header(r);
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-static ngx_int_t
-ngx_http_voice_refuse_headers(ngx_http_request_t *r, ngx_uint_t status)
-{
-    ngx_str_t  *id;
-
-    static ngx_str_t  id_name = ngx_string("x-request-id");
-    static ngx_str_t  version_name = ngx_string("Sec-WebSocket-Version");
-    static ngx_str_t  version = ngx_string("13");
-    static ngx_str_t  connection_name = ngx_string("Connection");
-    static ngx_str_t  allow_name = ngx_string("Allow");
-    static ngx_str_t  allow = ngx_string("GET");
-
-    r->headers_out.status = status;
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    id = ngx_http_voice_request_id(r);
-
-    if (id && ngx_http_voice_push_header(r, &id_name, id) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (status == NGX_HTTP_NOT_ALLOWED) {
-        return ngx_http_voice_push_header(r, &allow_name, &allow);
-    }
-
-    if (status != NGX_HTTP_VOICE_UPGRADE_REQUIRED) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&r->headers_out.status_line, "426 Upgrade Required");
-
-    if (ngx_http_voice_push_header(r, &ngx_http_voice_upgrade_name,
-                                   &ngx_http_voice_websocket)
-        != NGX_OK
-        || ngx_http_voice_push_header(r, &connection_name,
-                                      &ngx_http_voice_upgrade_name)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_voice_push_header(r, &version_name, &version);
 }
 
 

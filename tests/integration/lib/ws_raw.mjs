@@ -31,10 +31,18 @@ export class RawClient {
     #head = Buffer.alloc(0);
     #events = new EventQueue();
 
-    static async connect(port, { ca } = {}) {
+    // ca: over TLS; tls: more options of it; prefix: bytes before all others,
+    // in the clear.
+    static async connect(port, { ca, tls, prefix } = {}) {
         const client = new RawClient();
-        client.socket = ca ? connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca })
-            : createConnection({ port, host: '127.0.0.1' });
+        client.socket = createConnection({ port, host: '127.0.0.1' });
+        if (prefix) {
+            client.socket.write(prefix);
+        }
+        if (ca) {
+            client.socket = connectTls({ socket: client.socket, servername: 'localhost', ca,
+                ...tls });
+        }
         client.socket.setNoDelay(true);
         client.reader = new FrameReader((event) => client.#events.push(event));
         client.gone = new Promise((done) => client.socket.once('close', () => {
