@@ -213,6 +213,7 @@ ngx_http_voice_collect_addresses(ngx_http_voice_ctx_t *ctx,
 {
     u_char            *p;
     ngx_str_t          addr, port;
+    ngx_uint_t         remote;
     ngx_connection_t  *c;
 
     c = ctx->request->connection;
@@ -240,8 +241,10 @@ ngx_http_voice_collect_addresses(ngx_http_voice_ctx_t *ctx,
     }
 
     port.data = p;
-    p = ngx_sprintf(port.data, "%ui",
-                    (ngx_uint_t) ngx_inet_get_port(c->sockaddr));
+    remote = ngx_inet_get_port(c->sockaddr);
+
+    /* an address that ngx_http_realip found may have none */
+    p = remote ? ngx_sprintf(p, "%ui", remote) : p;
     port.len = p - port.data;
 
     return ngx_http_voice_add_str(ctx, pairs, "REMOTE_PORT", &port);
