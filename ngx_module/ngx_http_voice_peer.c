@@ -17,6 +17,7 @@ ngx_http_voice_init_upstream(ngx_http_voice_ctx_t *ctx)
     ngx_pool_t                    *pool;
     ngx_http_request_t            *r;
     ngx_http_upstream_t           *u;
+    ngx_http_upstream_state_t     *state;
     ngx_http_upstream_srv_conf_t  *uscf;
 
     r = ctx->request;
@@ -65,6 +66,17 @@ ngx_http_voice_init_upstream(ngx_http_voice_ctx_t *ctx)
         if (r->upstream_states == NULL) {
             return NGX_ERROR;
         }
+
+    } else {
+
+        /* an internal redirect: an empty one is the " : " of $upstream_* */
+
+        state = ngx_array_push(r->upstream_states);
+        if (state == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(state, sizeof(ngx_http_upstream_state_t));
     }
 
     if (uscf->peer.init(r, uscf) != NGX_OK) {

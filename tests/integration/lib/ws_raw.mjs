@@ -93,6 +93,7 @@ export class RawClient {
     }
 
     #answer() {
+        this.#head = Buffer.alloc(0);
         return new Promise((done) => {
             const finish = () => done(parseAnswer(this.#head));
             const onData = (data) => {
