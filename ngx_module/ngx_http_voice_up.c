@@ -288,6 +288,11 @@ ngx_http_voice_up_rtt(ngx_http_voice_ctx_t *ctx, u_char *out)
     ctx->ping_sent = 0;
     ctx->measured = 1;
 
+    if (ctx->phase == ngx_http_voice_open) {
+        /* voice_ping_timeout no more, the interval may be the shorter */
+        ngx_http_voice_set_timer(ctx);
+    }
+
     ngx_memzero(&frame, sizeof(struct ws_frame));
 
     frame.payload_bytes = 4;
