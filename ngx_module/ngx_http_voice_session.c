@@ -242,6 +242,8 @@ ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
                       "client did not answer a ping");
 
         c->timedout = 1;
+        ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY,
+                                 (u_char *) "ping timeout", 12);
         ngx_http_voice_farewell(ctx);
         ngx_http_voice_client_lost(ctx);
         return;
