@@ -16,9 +16,11 @@ import { join } from 'node:path';
 
 // `policy` is what stands beside the include of conf/voice.conf; `server` and
 // `http` go into those blocks. `voiced` and `nginx` are the options of the two
-// classes; voiced may be a list of options: instances of one pool.
+// classes; voiced may be a list of options: instances of one pool. `http2`
+// adds it to the TLS port.
 export async function startStack(t, { voiced: voicedOptions = {}, nginx: nginxOptions = {},
-    policy = 'voice_model gpt-realtime;\nvoice_vad normal;', server = '', http = '' } = {}) {
+    policy = 'voice_model gpt-realtime;\nvoice_vad normal;', server = '', http = '',
+    http2 = false } = {}) {
     const instances = [];
     for (const options of [voicedOptions].flat()) {
         instances.push(await Voiced.start(t, options));
@@ -32,7 +34,7 @@ export async function startStack(t, { voiced: voicedOptions = {}, nginx: nginxOp
     ${http}
     server {
         listen 127.0.0.1:${port} backlog=4096;
-        listen 127.0.0.1:${tlsPort} ssl backlog=4096;
+        listen 127.0.0.1:${tlsPort} ssl${http2 ? ' http2' : ''} backlog=4096;
         ssl_certificate ${certs.certPath};
         ssl_certificate_key ${certs.keyPath};
         ${policy}
