@@ -34,7 +34,7 @@
 #define NGX_HTTP_VOICE_HEAD         16
 #define NGX_HTTP_VOICE_TAIL         64
 
-#define NGX_HTTP_VOICE_ROUNDS       16     /* blocks moved per event */
+#define NGX_HTTP_VOICE_ROUNDS       4      /* blocks moved per event */
 #define NGX_HTTP_VOICE_POLICY_MAX   32768
 #define NGX_HTTP_VOICE_PING_SIZE    4
 
