@@ -21,6 +21,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_voice_conf.h"
+#include "ngx_http_voice_count.h"
 #include "codec/ws_frame.h"
 
 
@@ -166,6 +167,8 @@ struct ngx_http_voice_ctx_s {
     /* frames came together with the handshake */
     unsigned                       early:1;
 
+    unsigned                       counted:1;      /* among the live ones */
+
     size_t                         message;   /* bytes of the one going up */
     ngx_msec_t                     active;    /* a message passed */
     struct ws_utf8                 utf8;
@@ -307,6 +310,11 @@ uint64_t ngx_http_voice_time(void);
 void ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx);
 void ngx_http_voice_end_stall(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_leg_t *leg);
+
+/* ngx_http_voice_count.c */
+
+void ngx_http_voice_count_begin(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_count_end(ngx_http_voice_ctx_t *ctx, ngx_int_t rc);
 
 /* ngx_http_voice_block.c */
 ngx_http_voice_block_t *ngx_http_voice_get_block(ngx_log_t *log);

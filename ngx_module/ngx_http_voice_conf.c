@@ -50,7 +50,8 @@ ngx_http_voice_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->handler = ngx_http_voice_handler;
 
-    return NGX_CONF_OK;
+    return ngx_http_voice_add_zone(cf) == NGX_OK ? NGX_CONF_OK
+                                                 : NGX_CONF_ERROR;
 }
 
 

@@ -78,6 +78,7 @@ ngx_http_voice_down_record(ngx_http_voice_ctx_t *ctx, u_char **pos,
     }
 
     if (rc == NGX_ERROR) {
+        ngx_http_voice_count_broken(0);
         ngx_http_voice_peer_lost(ctx, "invalid FastCGI record");
 
     } else if (ctx->record.type == NGX_HTTP_VOICE_END_REQUEST) {
@@ -134,6 +135,7 @@ ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx, u_char *out,
     rc = ws_decoder_push(&leg->decoder, *pos, last - *pos, &leg->frame);
 
     if (rc < 0) {
+        ngx_http_voice_count_broken(0);
         ngx_http_voice_peer_lost(ctx, "invalid frame from upstream");
         return out;
     }
@@ -175,6 +177,7 @@ ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
     out = ngx_http_voice_fragment(leg, out, in, size);
 
     leg->bytes += size;
+    ngx_http_voice_count_data(down, size, leg->frame.fin && leg->left == 0);
 
     if (leg->frame.fin && leg->left == 0) {
         leg->messages++;
@@ -205,6 +208,7 @@ ngx_http_voice_down_control(ngx_http_voice_ctx_t *ctx, u_char *in, size_t size)
     }
 
     if (ws_close_decode(leg->control, leg->control_len, &code) < 0) {
+        ngx_http_voice_count_broken(0);
         ngx_http_voice_peer_lost(ctx, "invalid close frame from upstream");
         return;
     }
@@ -257,6 +261,7 @@ ngx_http_voice_control(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
         ctx->ping = (uint32_t) ctx->ping_time;
         ctx->pinged = ngx_current_msec;
         ctx->ping_sent = 1;
+        ngx_http_voice_count(pings);
 
         p = ngx_http_voice_put_frame(p, WS_PING, (u_char *) &ctx->ping,
                                      NGX_HTTP_VOICE_PING_SIZE);

@@ -108,6 +108,8 @@ ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx)
     ctx->active = ngx_current_msec;
     ctx->pinged = ngx_current_msec;
 
+    ngx_http_voice_count_begin(ctx);
+
     if (ngx_http_voice_take_rest(ctx) != NGX_OK) {
         ngx_http_voice_finalize(ctx, NGX_ERROR);
         return;

@@ -32,6 +32,8 @@ ngx_http_voice_refuse(ngx_http_request_t *r, ngx_uint_t status, char *text)
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "voice session refused with %ui: %s", status, text);
 
+    ngx_http_voice_count_refused(status);
+
     if (ngx_http_voice_refuse_headers(r, status) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

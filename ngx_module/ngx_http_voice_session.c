@@ -74,6 +74,7 @@ ngx_http_voice_fail(ngx_http_voice_ctx_t *ctx, ngx_uint_t code, char *reason)
 
     ctx->closed = 1;
 
+    ngx_http_voice_count_broken(code);
     ngx_http_voice_set_close(ctx, code, (u_char *) reason, ngx_strlen(reason));
 }
 
@@ -86,6 +87,7 @@ ngx_http_voice_peer_lost(ngx_http_voice_ctx_t *ctx, char *reason)
 
     ctx->up_ended = 1;
 
+    ngx_http_voice_count(lost);
     ngx_http_voice_close_peer(ctx, NGX_PEER_FAILED);
 
     ngx_http_voice_set_close(ctx, WS_CLOSE_INTERNAL, (u_char *) reason,
@@ -313,12 +315,18 @@ ngx_http_voice_sooner(ngx_msec_t wait, ngx_msec_t since, ngx_msec_t timeout)
 void
 ngx_http_voice_end_stall(ngx_http_voice_ctx_t *ctx, ngx_http_voice_leg_t *leg)
 {
+    ngx_msec_t  stall;
+
     if (leg->stalled == 0) {
         return;
     }
 
-    ctx->stall += ngx_current_msec - (leg->stalled & ~(ngx_msec_t) 1);
+    stall = ngx_current_msec - (leg->stalled & ~(ngx_msec_t) 1);
+
+    ctx->stall += stall;
     leg->stalled = 0;
+
+    ngx_http_voice_count_stall(leg == &ctx->up, stall);
 }
 
 

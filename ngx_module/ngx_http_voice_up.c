@@ -162,6 +162,7 @@ ngx_http_voice_up_data(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
     }
 
     leg->bytes += size;
+    ngx_http_voice_count_data(up, size, fin);
 
     if (fin) {
         leg->messages++;
@@ -287,6 +288,7 @@ ngx_http_voice_up_rtt(ngx_http_voice_ctx_t *ctx, u_char *out)
     ctx->rtt = rtt > 0xffffffff ? 0xffffffff : (uint32_t) rtt;
     ctx->ping_sent = 0;
     ctx->measured = 1;
+    ngx_http_voice_count_rtt(rtt);
 
     if (ctx->phase == ngx_http_voice_open) {
         /* voice_ping_timeout no more, the interval may be the shorter */

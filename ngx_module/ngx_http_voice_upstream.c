@@ -379,6 +379,8 @@ ngx_http_voice_next(ngx_http_voice_ctx_t *ctx, ngx_uint_t ft_type)
     u->state->status = status;
     timeout = u->conf->next_upstream_timeout;
 
+    ngx_http_voice_count_failed(ft_type);
+
     if (u->peer.tries == 0
         || (u->conf->next_upstream & ft_type) != ft_type
         || (timeout && ngx_current_msec - u->peer.start_time >= timeout))
@@ -387,6 +389,7 @@ ngx_http_voice_next(ngx_http_voice_ctx_t *ctx, ngx_uint_t ft_type)
         return;
     }
 
+    ngx_http_voice_count(retries);
     ngx_http_voice_connect_peer(ctx);
 }
 
@@ -458,6 +461,7 @@ ngx_http_voice_finalize(ngx_http_voice_ctx_t *ctx, ngx_int_t rc)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "finalize voice session: %i", rc);
 
+    ngx_http_voice_count_end(ctx, rc);
     ngx_http_voice_release(ctx);
 
     r->connection->log->action = "sending to client";
@@ -507,6 +511,7 @@ ngx_http_voice_cleanup(void *data)
     }
 
     ngx_http_voice_farewell(ctx);
+    ngx_http_voice_count_end(ctx, NGX_ERROR);
     ngx_http_voice_release(ctx);
 }
 
