@@ -51,8 +51,8 @@ static ngx_http_voice_slot_t *ngx_http_voice_free_slot(
 static ngx_uint_t ngx_http_voice_is_dead(ngx_http_voice_slot_t *slot);
 static void ngx_http_voice_retire(ngx_http_voice_zone_t *zone,
     ngx_http_voice_slot_t *slot);
-static void ngx_http_voice_add_up(ngx_http_voice_status_conf_t *conf,
-    ngx_http_voice_slot_t *slot, ngx_http_voice_snapshot_t *snapshot);
+static void ngx_http_voice_add_up(ngx_http_voice_slot_t *slot,
+    ngx_uint_t newest, ngx_http_voice_snapshot_t *snapshot);
 static void ngx_http_voice_count_class(ngx_http_voice_class_t *classes,
     ngx_uint_t n, ngx_uint_t first, uint64_t value);
 
@@ -373,7 +373,7 @@ ngx_int_t
 ngx_http_voice_take_snapshot(ngx_http_voice_status_conf_t *conf,
     ngx_pool_t *pool, ngx_http_voice_snapshot_t *snapshot)
 {
-    ngx_uint_t              i, n;
+    ngx_uint_t              i, n, newest;
     ngx_slab_pool_t        *shpool;
     ngx_http_voice_slot_t  *slot;
     ngx_http_voice_zone_t  *zone;
@@ -394,11 +394,19 @@ ngx_http_voice_take_snapshot(ngx_http_voice_status_conf_t *conf,
 
     ngx_shmtx_lock(&shpool->mutex);
 
+    newest = 0;
+
     for (i = 0; i < n; i++) {
         slot = ngx_http_voice_slot(zone, i);
 
         if (slot->pid && ngx_http_voice_is_dead(slot)) {
             ngx_http_voice_retire(zone, slot);
+        }
+
+        /* a configuration that nginx gave up has no workers */
+
+        if (slot->pid) {
+            newest = ngx_max(newest, slot->generation);
         }
     }
 
@@ -408,7 +416,7 @@ ngx_http_voice_take_snapshot(ngx_http_voice_status_conf_t *conf,
         slot = ngx_http_voice_slot(zone, i);
 
         if (slot->pid) {
-            ngx_http_voice_add_up(conf, slot, snapshot);
+            ngx_http_voice_add_up(slot, newest, snapshot);
         }
     }
 
@@ -419,8 +427,8 @@ ngx_http_voice_take_snapshot(ngx_http_voice_status_conf_t *conf,
 
 
 static void
-ngx_http_voice_add_up(ngx_http_voice_status_conf_t *conf,
-    ngx_http_voice_slot_t *slot, ngx_http_voice_snapshot_t *snapshot)
+ngx_http_voice_add_up(ngx_http_voice_slot_t *slot, ngx_uint_t newest,
+    ngx_http_voice_snapshot_t *snapshot)
 {
     ngx_uint_t                i;
     ngx_http_voice_worker_t  *worker;
@@ -429,7 +437,7 @@ ngx_http_voice_add_up(ngx_http_voice_status_conf_t *conf,
 
     worker->pid = slot->pid;
     worker->worker = slot->worker;
-    worker->draining = slot->generation < conf->generation;
+    worker->draining = slot->generation < newest;
 
     for (i = 0; i < NGX_HTTP_VOICE_WORKER_N; i++) {
         worker->counts[i] = slot->counts[i];

@@ -3,10 +3,13 @@
 // Every route of the shipped conf/voice.conf, and what a wrong request gets.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import test from 'node:test';
 import { refused, RawSocket } from './lib/client.mjs';
 import { fastcgiRequest, paramsOf } from './lib/fastcgi.mjs';
 import { Nginx } from './lib/nginx.mjs';
+import { parsePrometheus } from './lib/prometheus.mjs';
 import { startStack } from './lib/stack.mjs';
 
 function assertError(answer, status) {
@@ -39,6 +42,26 @@ test('HTTP routes', async (t) => {
         assert.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
         assert.match(String(answer.body), /^# TYPE voiced_gate_requests_total counter$/m);
         assert.match(String(answer.body), /^voiced_gate_requests_total [1-9]\d*$/m);
+    });
+
+    await t.test('R6.1 GET /voice_status counts, for this machine alone', async () => {
+        const client = await stack.connect(t);
+        await client.next('session.created');
+        const answer = await stack.request('/voice_status');
+        assert.equal(answer.status, 200);
+        assert.match(answer.headers['content-type'], /^application\/json/);
+        assert.equal(answer.json.sessions_live, 1);
+        const scraped = await stack.request('/voice_status', { headers: {
+            Accept: 'application/openmetrics-text;q=0.6,text/plain;version=0.0.4;q=0.5' } });
+        const samples = parsePrometheus(String(scraped.body));
+        assert.equal(samples.get('voice_sessions_live'), 1);
+        await client.close();
+        for (const path of ['/voice_status', '/metrics']) {
+            const [denied] = await once(get({ host: '127.0.0.1', port: stack.nginx.port, path,
+                localAddress: '127.0.0.2' }), 'response');
+            denied.resume();
+            assert.equal(denied.statusCode, 403);
+        }
     });
 
     await t.test('GET /health/live and /health/ready', async () => {

@@ -119,6 +119,11 @@ ${asText(http, this)}
             ...(preload && { LD_PRELOAD: preload }) };
     }
 
+    // For a test that starts nginx by itself.
+    get environment() {
+        return { ...process.env, ...this.#env };
+    }
+
     #launch() {
         this.process = new Process(nginxBinary, this.#args(this.errorLogPath), { cwd: this.dir,
             env: this.#env, log: join(this.dir, 'nginx.log'), name: 'nginx' });
@@ -129,7 +134,7 @@ ${asText(http, this)}
     // is the caller's to judge, so not in a *.log.
     test() {
         return run(nginxBinary, ['-t', ...this.#args(join(this.dir, 'checked'))],
-            { env: { ...process.env, ...this.#env } });
+            { env: this.environment });
     }
 
     // Pids of the workers; while a reload is under way, old and new ones.
