@@ -487,10 +487,12 @@ test('R6.1 one process without a master counts too', async (t) => {
     await client.close();
 });
 
-// nginx ignores SIGUSR2 while its first parent lives, so this one is a daemon.
+// nginx ignores SIGUSR2 while its first parent lives, so this one is a daemon;
+// what a sanitized module needs must reach the new binary.
 test('R6.1 a new binary (SIGUSR2) counts anew, the old one to its end', async (t) => {
     const peer = await FastcgiPeer.start(t);
-    const nginx = await Nginx.prepare({ http: ({ port }) => `
+    const nginx = await Nginx.prepare({ main: 'env LD_PRELOAD; env ASAN_OPTIONS;',
+        http: ({ port }) => `
         upstream voice { server unix:${peer.socket}; }
         server { listen 127.0.0.1:${port}; ${STATUS}
             location = /v1/realtime { voice_pass voice; } }` });
