@@ -530,6 +530,10 @@ ngx_http_voice_count_begin(ngx_http_voice_ctx_t *ctx)
 
     ngx_http_voice_count(live);
     ngx_http_voice_count(opened);
+
+    if (ctx->deflate) {
+        ngx_http_voice_count(deflate_sessions);
+    }
 }
 
 

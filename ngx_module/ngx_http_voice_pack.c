@@ -340,12 +340,14 @@ ngx_http_voice_pack_weigh(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *end)
     }
 
     leg->bytes += size;
+    ngx_http_voice_count_data(down, size, 0);
 
     if (size >= ctx->conf->deflate_min_length && z->avail_in == 0
         && z->avail_out && packed < size - size / 10)
     {
         df->saved = 1;
         df->down_in += size;
+        ngx_http_voice_count_deflate(down, 0, size, 0);
         df->stage = ngx_http_voice_compress;
 
         ngx_http_voice_put_block(df->trial);
@@ -394,6 +396,8 @@ ngx_http_voice_pack_more(ngx_http_voice_ctx_t *ctx, u_char **out, u_char *end,
     df->saved = 1;
     df->down_in += used;
     leg->bytes += used;
+    ngx_http_voice_count_data(down, used, 0);
+    ngx_http_voice_count_deflate(down, 0, used, 0);
     leg->left -= used;
 
     if (packed) {
@@ -485,10 +489,12 @@ ngx_http_voice_pack_frame(ngx_http_voice_ctx_t *ctx, u_char *out, size_t size,
 
     if (df->saved) {
         df->down_out += size;
+        ngx_http_voice_count_deflate(down, size, 0, fin);
     }
 
     if (fin) {
         ctx->down.messages++;
+        ngx_http_voice_count_data(down, 0, 1);
         ctx->active = ngx_current_msec;
         ngx_http_voice_pack_end(ctx);
     }

@@ -413,9 +413,11 @@ ngx_http_voice_unpacked(ngx_http_voice_ctx_t *ctx, u_char *out, size_t size,
 
     df->opcode = WS_CONTINUATION;
     ctx->up.bytes += size;
+    ngx_http_voice_count_data(up, size, fin);
 
     if (fin) {
         df->up_in += df->packed;
+        ngx_http_voice_count_deflate(up, df->packed, ctx->message, 1);
         ctx->up.messages++;
         ctx->active = ngx_current_msec;
     }

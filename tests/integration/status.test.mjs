@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { constants, deflateRawSync, gunzipSync } from 'node:zlib';
 import { request } from './lib/client.mjs';
 import { FastcgiPeer, record } from './lib/fastcgi_peer.mjs';
 import { startModule } from './lib/module_kit.mjs';
@@ -15,7 +15,7 @@ import { Nginx, badLines, canConnect } from './lib/nginx.mjs';
 import { nginxBinary, runDir } from './lib/paths.mjs';
 import { Process, childrenOf, defer, isAlive, membersOf, run, sleep, until } from './lib/process.mjs';
 import { parsePrometheus } from './lib/prometheus.mjs';
-import { BINARY, CLOSE, PONG, RawClient, TEXT, frame, masked } from './lib/ws_raw.mjs';
+import { BINARY, CLOSE, CONT, PONG, RawClient, TEXT, frame, masked } from './lib/ws_raw.mjs';
 
 const STATUS = 'location = /status { voice_status; }';
 
@@ -271,6 +271,70 @@ test('R6.1 pings, round trips and stalls', async (t) => {
     assert.equal(status.messages.down, 200);
     assert.equal(status.bytes.down, 20000000);
     await assertFormatsAgree(port);
+});
+
+// Frames of a server, whole ones, with their RSV bits as they are.
+function framesOf(bytes) {
+    const frames = [];
+    for (let at = 0; at + 4 <= bytes.length;) {
+        const short = bytes[at + 1] & 127;
+        const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+        const size = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2)
+            : Number(bytes.readBigUInt64BE(at + 2));
+        if (start + size > bytes.length) {
+            break;
+        }
+        frames.push({ packed: (bytes[at] & 0x40) !== 0, fin: (bytes[at] & 0x80) !== 0,
+            bytes: size });
+        at = start + size;
+    }
+    return frames;
+}
+
+test('R6.1 compressed messages count on the wire and off it', async (t) => {
+    const { port } = await startModule(t, { server: STATUS });
+    const plain = await RawClient.open(port);
+    const client = await RawClient.connect(port);
+    let received = Buffer.alloc(0);
+    client.reader = { push: (bytes) => { received = Buffer.concat([received, bytes]); } };
+    assert.equal((await client.handshake({ headers: {
+        'Sec-WebSocket-Extensions': 'permessage-deflate' } })).status, 101);
+
+    const texts = ['{"type":"x"}'.repeat(400), '{"delta":"y"}'.repeat(20000), 'short'];
+    let packed = 0;
+    for (const text of texts) {
+        const data = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+        packed += data.length;
+        client.send(TEXT, data.subarray(0, 3), { rsv: 4, fin: false });
+        client.send(CONT, data.subarray(3));
+    }
+    client.send(TEXT, 'as it is');
+    const ends = () => framesOf(received).filter((f) => f.fin);
+    await until(() => ends().length === 4, 'four messages');
+    const frames = framesOf(received);
+    const two = frames.slice(0, frames.findIndex((f, i) =>
+        frames.slice(0, i + 1).filter((g) => g.fin).length === 2) + 1);
+    assert.equal(two.filter((f) => f.packed).length, 2);
+    assert.equal(frames.filter((f) => f.packed).length, 2, 'the others are short');
+
+    const bytes = texts[0].length + texts[1].length;
+    const status = await statusOf(port);
+    assert.equal(status.sessions_live, 2);
+    assert.equal(status.deflate_sessions, 1);
+    assert.deepEqual(status.messages, { up: 4, down: 4 });
+    assert.deepEqual(status.bytes, { up: bytes + 13, down: bytes + 13 });
+    assert.deepEqual(status.deflate_messages, { up: 3, down: 2 });
+    assert.deepEqual(status.deflate_plain_bytes, { up: bytes + 5, down: bytes });
+    assert.deepEqual(status.deflate_packed_bytes, { up: packed,
+        down: two.reduce((sum, f) => sum + f.bytes, 0) });
+    await assertFormatsAgree(port);
+
+    // what is no deflate data ends its session, and counts as a wrong payload
+    client.send(TEXT, Buffer.from([0xff, 0xff, 0xff]), { rsv: 4 });
+    const broken = await statusWhen(port, (s) => s.sessions_closed[1007] === 1);
+    assert.deepEqual(counted(broken.protocol_errors), { client_payload: 1 });
+    client.destroy();
+    await plain.close();
 });
 
 test('R6.1 formats, methods and headers', async (t) => {
