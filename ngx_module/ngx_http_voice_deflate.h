@@ -26,6 +26,7 @@
 #define NGX_HTTP_VOICE_ROOM_MIN    64      /* for a frame's header, and more */
 #define NGX_HTTP_VOICE_TRIAL       16384   /* weighed before it is compressed */
 #define NGX_HTTP_VOICE_FLUSH       4       /* bytes of a sync flush, not sent */
+#define NGX_HTTP_VOICE_ZROUNDS     4       /* blocks moved per event */
 #define NGX_HTTP_VOICE_TRIAL_ROOM  (NGX_HTTP_VOICE_TRIAL + 256)
 
 
@@ -38,6 +39,7 @@ struct ngx_http_voice_zstate_s {
     ngx_msec_t                     since;     /* borrowed */
     ngx_msec_t                     fed;
     ngx_int_t                      level;
+    ngx_uint_t                     bits;
     u_char                        *pos;       /* free part of the arena */
     u_char                        *end;
 };
@@ -71,6 +73,7 @@ struct ngx_http_voice_deflate_s {
     unsigned                       is_packed:1;   /* the message is */
     unsigned                       last:1;        /* its last byte was read */
     unsigned                       more:1;        /* output is pending */
+    unsigned                       inside:1;      /* of a stream, not between */
     unsigned                       is_waiting:1;
 
     /* both */
@@ -120,6 +123,7 @@ void ngx_http_voice_put_deflater(ngx_http_voice_ctx_t *ctx);
 
 ngx_uint_t ngx_http_voice_unpack(ngx_http_voice_ctx_t *ctx);
 ngx_uint_t ngx_http_voice_unpack_header(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_unpack_end(ngx_http_voice_ctx_t *ctx);
 ngx_uint_t ngx_http_voice_pack(ngx_http_voice_ctx_t *ctx);
 ngx_uint_t ngx_http_voice_pack_header(ngx_http_voice_ctx_t *ctx);
 

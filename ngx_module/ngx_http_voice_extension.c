@@ -131,10 +131,10 @@ ngx_http_voice_deflate_end(ngx_http_voice_ctx_t *ctx)
         return;
     }
 
-    ngx_http_voice_drop_block(&df->client_input);
+    ngx_http_voice_unpack_end(ctx);
+
     ngx_http_voice_drop_block(&df->peer_input);
     ngx_http_voice_drop_block(&df->trial);
 
-    ngx_http_voice_put_inflater(ctx);
     ngx_http_voice_put_deflater(ctx);
 }

@@ -119,7 +119,7 @@ ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx)
 {
     ngx_uint_t  rounds, moved;
 
-    rounds = NGX_HTTP_VOICE_ROUNDS;
+    rounds = ctx->deflate ? NGX_HTTP_VOICE_ZROUNDS : NGX_HTTP_VOICE_ROUNDS;
 
     do {
         moved = ngx_http_voice_turn(ctx);
@@ -171,7 +171,13 @@ ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx)
         moved |= ngx_http_voice_flush_up(ctx);
     }
 
-    if (ctx->up.block == NULL && !ctx->closed) {
+    if (ctx->closed) {
+
+        if (ctx->deflate) {
+            ngx_http_voice_unpack_end(ctx);
+        }
+
+    } else if (ctx->up.block == NULL) {
         moved |= ngx_http_voice_read_client(ctx);
     }
 

@@ -16,7 +16,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 #define NGX_HTTP_VOICE_CLOSE_WAIT  3000    /* for the other side's end */
@@ -234,7 +234,7 @@ ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
             return;
         }
 
-        if (ctx->up.block) {
+        if (ctx->up.block || (ctx->deflate && ctx->deflate->client_input)) {
             /* the pong may wait in a socket that we do not read */
             ctx->pinged = ngx_current_msec;
             return;

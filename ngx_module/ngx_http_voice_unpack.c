@@ -21,6 +21,9 @@
 #define NGX_HTTP_VOICE_RATIO_FROM  (1024 * 1024)
 #define NGX_HTTP_VOICE_RATIO       200
 
+/* calls of inflate(), or headers, a block: some cost much and give nothing */
+#define NGX_HTTP_VOICE_STEPS       1024
+
 
 static u_char *ngx_http_voice_unpack_input(ngx_http_voice_ctx_t *ctx,
     u_char *out, u_char *end);
@@ -31,7 +34,9 @@ static u_char *ngx_http_voice_inflate(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char *end);
 static ngx_int_t ngx_http_voice_inflate_next(ngx_http_voice_ctx_t *ctx,
     u_char *out, size_t size, size_t *given);
-static void ngx_http_voice_inflate_again(ngx_http_voice_deflate_t *df);
+static ngx_int_t ngx_http_voice_inflate_done(ngx_http_voice_deflate_t *df,
+    int rc);
+static void ngx_http_voice_unpack_skip(ngx_http_voice_ctx_t *ctx);
 static ngx_int_t ngx_http_voice_check_unpacked(ngx_http_voice_ctx_t *ctx,
     u_char *data, size_t size, ngx_uint_t fin);
 static u_char *ngx_http_voice_unpacked(ngx_http_voice_ctx_t *ctx, u_char *out,
@@ -64,15 +69,15 @@ ngx_http_voice_unpack(ngx_http_voice_ctx_t *ctx)
 
     moved = input->pos != before || out != start || ctx->closed;
 
-    if (ctx->closed
-        || (input->pos == input->last && !ngx_http_voice_has_packed(df)))
-    {
+    if (ctx->closed) {
+        ngx_http_voice_unpack_end(ctx);
+
+    } else if (input->pos == input->last && !ngx_http_voice_has_packed(df)) {
         df->client_input = NULL;
         ngx_http_voice_put_block(input);
-    }
 
-    if (ctx->closed) {
-        ngx_http_voice_put_inflater(ctx);
+        /* the socket may have more, of which no event tells again */
+        moved = 1;
     }
 
     if (out == start || ctx->up_ended || ctx->peer == NULL) {
@@ -87,19 +92,44 @@ ngx_http_voice_unpack(ngx_http_voice_ctx_t *ctx)
 }
 
 
+/* the client is not read any more */
+
+void
+ngx_http_voice_unpack_end(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_http_voice_deflate_t  *df;
+
+    df = ctx->deflate;
+
+    if (df->client_input) {
+        ngx_http_voice_put_block(df->client_input);
+        df->client_input = NULL;
+    }
+
+    ngx_http_voice_put_inflater(ctx);
+}
+
+
 static u_char *
 ngx_http_voice_unpack_input(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char *end)
 {
+    ngx_uint_t                 steps;
     ngx_http_voice_block_t    *input;
     ngx_http_voice_deflate_t  *df;
 
     df = ctx->deflate;
     input = df->client_input;
+    steps = NGX_HTTP_VOICE_STEPS;
 
-    while (!ctx->closed && end - out >= NGX_HTTP_VOICE_ROOM_MIN) {
+    while (!ctx->closed && steps-- && end - out >= NGX_HTTP_VOICE_ROOM_MIN) {
 
         if (ngx_http_voice_has_packed(df)) {
+
+            if (ctx->up_ended || ctx->need_end) {
+                ngx_http_voice_unpack_skip(ctx);
+                continue;
+            }
 
             if (ngx_http_voice_get_inflater(ctx) == NULL) {
                 break;
@@ -132,6 +162,26 @@ ngx_http_voice_has_packed(ngx_http_voice_deflate_t *df)
 }
 
 
+/* the upstream hears no more, so the client's Close is all that is sought */
+
+static void
+ngx_http_voice_unpack_skip(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_http_voice_deflate_t  *df;
+
+    df = ctx->deflate;
+
+    df->client_input->pos += df->clear;
+    df->clear = 0;
+    df->last = 0;
+    df->more = 0;
+    df->tail = 0;
+    df->inside = 0;
+
+    ngx_http_voice_put_inflater(ctx);
+}
+
+
 /* a frame with data began: whether it is of a compressed message */
 
 ngx_uint_t
@@ -148,6 +198,7 @@ ngx_http_voice_unpack_header(ngx_http_voice_ctx_t *ctx)
         df->is_packed = (leg->frame.rsv & WS_RSV1) != 0;
         df->opcode = leg->frame.opcode;
         df->packed = 0;
+        df->inside = 0;
     }
 
     if (!df->is_packed) {
@@ -283,6 +334,16 @@ ngx_http_voice_inflate_next(ngx_http_voice_ctx_t *ctx, u_char *out,
     if (df->clear) {
         z->next_in = df->client_input->pos;
         z->avail_in = (uInt) df->clear;
+        df->inside = 1;
+
+    } else if (df->last && !df->inside && !df->more) {
+
+        /* nothing since the start, or a final block: no flush to complete */
+
+        df->tail = NGX_HTTP_VOICE_FLUSH;
+        *given = 0;
+
+        return NGX_OK;
 
     } else {
         z->next_in = tail + df->tail;
@@ -302,6 +363,7 @@ ngx_http_voice_inflate_next(ngx_http_voice_ctx_t *ctx, u_char *out,
     if (df->clear) {
         df->client_input->pos += used;
         df->clear -= used;
+        df->up_in += used;
 
     } else {
         df->tail += (u_char) used;
@@ -309,42 +371,52 @@ ngx_http_voice_inflate_next(ngx_http_voice_ctx_t *ctx, u_char *out,
 
     df->up_out += *given;
 
-    switch (rc) {
+    return ngx_http_voice_inflate_done(df, rc);
+}
 
-    case Z_STREAM_END:
-        ngx_http_voice_inflate_again(df);
-        return NGX_OK;
+
+static ngx_int_t
+ngx_http_voice_inflate_done(ngx_http_voice_deflate_t *df, int rc)
+{
+    z_stream  *z;
+
+    z = &df->inflater->stream;
+
+    switch (rc) {
 
     case Z_OK:
     case Z_BUF_ERROR:
+
+        /*
+         * At the end of a message zlib is between two blocks, and at the
+         * border of a byte; else the message was cut.
+         */
+
+        return df->tail < NGX_HTTP_VOICE_FLUSH || df->more
+               || ((z->data_type & 128) && (z->data_type & 63) == 0)
+               ? NGX_OK : NGX_ERROR;
+
+    case Z_STREAM_END:
+
+        if (df->tail) {
+            return NGX_ERROR;
+        }
+
+        /*
+         * A final block; the next one may still look back (RFC 7692,
+         * 7.2.3.4), so the window stays.
+         */
+
+        (void) inflateResetKeep(z);
+
+        df->more = 0;
+        df->inside = 0;
+
         return NGX_OK;
 
     default: /* Z_DATA_ERROR, Z_NEED_DICT, Z_MEM_ERROR */
         return NGX_ERROR;
     }
-}
-
-
-/* a final block: the next one may still look back (RFC 7692, 7.2.3.5) */
-
-static void
-ngx_http_voice_inflate_again(ngx_http_voice_deflate_t *df)
-{
-    uInt       size;
-    u_char     window[32768];
-    z_stream  *z;
-
-    z = &df->inflater->stream;
-    size = 0;
-
-    (void) inflateGetDictionary(z, window, &size);
-    (void) inflateReset(z);
-
-    if (size) {
-        (void) inflateSetDictionary(z, window, size);
-    }
-
-    df->more = 0;
 }
 
 
@@ -416,7 +488,6 @@ ngx_http_voice_unpacked(ngx_http_voice_ctx_t *ctx, u_char *out, size_t size,
     ngx_http_voice_count_data(up, size, fin);
 
     if (fin) {
-        df->up_in += df->packed;
         ngx_http_voice_count_deflate(up, df->packed, ctx->message, 1);
         ctx->up.messages++;
         ctx->active = ngx_current_msec;
