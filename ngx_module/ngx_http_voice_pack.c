@@ -35,6 +35,8 @@ static size_t ngx_http_voice_pack_try(ngx_http_voice_ctx_t *ctx, u_char *in,
     size_t size);
 static u_char *ngx_http_voice_pack_weigh(ngx_http_voice_ctx_t *ctx,
     u_char *out, u_char *end);
+static size_t ngx_http_voice_pack_start(ngx_http_voice_ctx_t *ctx,
+    u_char *payload, u_char *end, ngx_uint_t fin);
 static size_t ngx_http_voice_pack_more(ngx_http_voice_ctx_t *ctx,
     u_char **out, u_char *end, u_char *in, size_t size);
 static u_char *ngx_http_voice_pack_finish(ngx_http_voice_ctx_t *ctx,
@@ -170,6 +172,9 @@ ngx_http_voice_pack_record(ngx_http_voice_ctx_t *ctx, u_char *out,
 
     } else if (!ngx_http_voice_is_deaf(ctx)) {
         size = ngx_http_voice_pack_step(ctx, &out, end, size);
+
+    } else {
+        ngx_http_voice_pack_end(ctx);
     }
 
     input->pos += size;
@@ -236,7 +241,6 @@ ngx_http_voice_pack_header(ngx_http_voice_ctx_t *ctx)
         && ngx_http_voice_pack_begin(ctx))
     {
         df->opcode_down = leg->frame.opcode;
-        df->saved = 0;
     }
 
     if (df->stage == ngx_http_voice_plain) {
@@ -261,24 +265,27 @@ ngx_http_voice_pack_begin(ngx_http_voice_ctx_t *ctx)
 
     df = ctx->deflate;
 
-    if (ngx_http_voice_get_deflater(ctx) == NULL) {
-        return 0;
-    }
-
     /* what was weighed and thrown away would stay in a context */
 
     if (df->server_takeover) {
+
+        if (ngx_http_voice_get_deflater(ctx) == NULL) {
+            return 0;
+        }
+
         df->stage = ngx_http_voice_compress;
+        df->saved = 1;
+
         return 1;
     }
 
     df->trial = ngx_http_voice_get_block(ctx->client->log);
     if (df->trial == NULL) {
-        ngx_http_voice_put_deflater(ctx);
         return 0;
     }
 
     df->stage = ngx_http_voice_trial;
+    df->saved = 0;
 
     return 1;
 }
@@ -313,38 +320,24 @@ ngx_http_voice_pack_weigh(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *end)
 {
     size_t                     size, packed;
     u_char                    *raw;
-    z_stream                  *z;
     ngx_uint_t                 fin;
     ngx_http_voice_leg_t      *leg;
     ngx_http_voice_deflate_t  *df;
 
     leg = &ctx->down;
     df = ctx->deflate;
-    z = &df->deflater->stream;
 
     raw = df->trial->pos;
     size = df->trial->last - raw;
     fin = leg->left == 0 && leg->frame.fin;
 
-    z->next_in = raw;
-    z->avail_in = (uInt) size;
-    z->next_out = out + NGX_HTTP_VOICE_PACK_HEAD;
-    z->avail_out = (uInt) (end - z->next_out);
-
-    (void) deflate(z, Z_SYNC_FLUSH);
-
-    packed = z->next_out - (out + NGX_HTTP_VOICE_PACK_HEAD);
-
-    if (fin && packed >= NGX_HTTP_VOICE_FLUSH) {
-        packed -= NGX_HTTP_VOICE_FLUSH;
-    }
-
     leg->bytes += size;
     ngx_http_voice_count_data(down, size, 0);
 
-    if (size >= ctx->conf->deflate_min_length && z->avail_in == 0
-        && z->avail_out && packed < size - size / 10)
-    {
+    packed = ngx_http_voice_pack_start(ctx, out + NGX_HTTP_VOICE_PACK_HEAD,
+                                       end, fin);
+
+    if (packed) {
         df->saved = 1;
         df->down_in += size;
         ngx_http_voice_count_deflate(down, 0, size, 0);
@@ -365,6 +358,48 @@ ngx_http_voice_pack_weigh(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *end)
     }
 
     return out;
+}
+
+
+/* what was collected, compressed; zero: it does not pay, or can't be done */
+
+static size_t
+ngx_http_voice_pack_start(ngx_http_voice_ctx_t *ctx, u_char *payload,
+    u_char *end, ngx_uint_t fin)
+{
+    size_t                   size, packed;
+    z_stream                *z;
+    ngx_http_voice_block_t  *trial;
+
+    trial = ctx->deflate->trial;
+    size = trial->last - trial->pos;
+
+    if (size < ctx->conf->deflate_min_length
+        || ngx_http_voice_get_deflater(ctx) == NULL)
+    {
+        return 0;
+    }
+
+    z = &ctx->deflate->deflater->stream;
+
+    z->next_in = trial->pos;
+    z->avail_in = (uInt) size;
+    z->next_out = payload;
+    z->avail_out = (uInt) (end - payload);
+
+    (void) deflate(z, Z_SYNC_FLUSH);
+
+    if (z->avail_in || z->avail_out == 0) {
+        return 0;
+    }
+
+    packed = z->next_out - payload;
+
+    if (fin) {
+        packed -= NGX_HTTP_VOICE_FLUSH;
+    }
+
+    return packed < size - size / 10 ? packed : 0;
 }
 
 
@@ -393,7 +428,6 @@ ngx_http_voice_pack_more(ngx_http_voice_ctx_t *ctx, u_char **out, u_char *end,
     used = size - z->avail_in;
     packed = z->next_out - payload;
 
-    df->saved = 1;
     df->down_in += used;
     leg->bytes += used;
     ngx_http_voice_count_data(down, used, 0);

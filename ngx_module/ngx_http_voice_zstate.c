@@ -44,6 +44,8 @@ static void ngx_http_voice_lend(ngx_http_voice_zpool_t *pool,
 static ngx_http_voice_zstate_t *ngx_http_voice_create_inflater(void);
 static ngx_http_voice_zstate_t *ngx_http_voice_create_deflater(
     ngx_int_t level, ngx_uint_t bits);
+static ngx_http_voice_zstate_t *ngx_http_voice_find_deflater(
+    ngx_int_t level, ngx_uint_t bits);
 static ngx_http_voice_zstate_t *ngx_http_voice_take_back(void);
 static void ngx_http_voice_give_back(ngx_http_voice_zstate_t *state);
 static void ngx_http_voice_wait_for_state(ngx_http_voice_ctx_t *ctx);
@@ -108,6 +110,11 @@ ngx_http_voice_get_inflater(ngx_http_voice_ctx_t *ctx)
 
     if (df->client_takeover) {
         df->inflater = ngx_http_voice_create_inflater();
+
+        if (df->inflater == NULL) {
+            ngx_http_voice_fail(ctx, WS_CLOSE_INTERNAL, "out of memory");
+        }
+
         return df->inflater;
     }
 
@@ -125,8 +132,11 @@ ngx_http_voice_get_inflater(ngx_http_voice_ctx_t *ctx)
             pool->n++;
         }
 
-    } else {
+    } else if (ngx_queue_empty(&ngx_http_voice_waiting)) {
         state = ngx_http_voice_take_back();
+
+    } else {
+        state = NULL;
     }
 
     if (state == NULL) {
@@ -357,14 +367,11 @@ ngx_http_voice_zstate_t *
 ngx_http_voice_get_deflater(ngx_http_voice_ctx_t *ctx)
 {
     ngx_int_t                  level;
-    ngx_queue_t               *q;
-    ngx_http_voice_zpool_t    *pool;
     ngx_http_voice_zstate_t   *state;
     ngx_http_voice_deflate_t  *df;
 
     df = ctx->deflate;
     level = ctx->conf->deflate_level;
-    pool = &ngx_http_voice_deflaters;
 
     if (df->deflater) {
         return df->deflater;
@@ -372,7 +379,7 @@ ngx_http_voice_get_deflater(ngx_http_voice_ctx_t *ctx)
 
     ngx_http_voice_zpool_init();
 
-    if (df->server_takeover || df->server_bits != MAX_WBITS) {
+    if (df->server_takeover) {
 
         /* lent to nobody else */
 
@@ -382,23 +389,9 @@ ngx_http_voice_get_deflater(ngx_http_voice_ctx_t *ctx)
         return state;
     }
 
-    if (!ngx_queue_empty(&pool->spare)) {
-        q = ngx_queue_head(&pool->spare);
-        ngx_queue_remove(q);
-        pool->nspare--;
+    state = ngx_http_voice_find_deflater(level, df->server_bits);
 
-        state = ngx_queue_data(q, ngx_http_voice_zstate_t, queue);
-
-    } else if (pool->n < NGX_HTTP_VOICE_DEFLATERS) {
-        state = ngx_http_voice_create_deflater(level, MAX_WBITS);
-
-        if (state == NULL) {
-            return NULL;
-        }
-
-        pool->n++;
-
-    } else {
+    if (state == NULL) {
         return NULL;
     }
 
@@ -408,7 +401,58 @@ ngx_http_voice_get_deflater(ngx_http_voice_ctx_t *ctx)
     }
 
     df->deflater = state;
-    ngx_http_voice_lend(pool, state, ctx);
+    ngx_http_voice_lend(&ngx_http_voice_deflaters, state, ctx);
+
+    return state;
+}
+
+
+/* a spare one with that window, or a new one within the cap */
+
+static ngx_http_voice_zstate_t *
+ngx_http_voice_find_deflater(ngx_int_t level, ngx_uint_t bits)
+{
+    ngx_queue_t              *q;
+    ngx_http_voice_zpool_t   *pool;
+    ngx_http_voice_zstate_t  *state;
+
+    pool = &ngx_http_voice_deflaters;
+
+    for (q = ngx_queue_head(&pool->spare);
+         q != ngx_queue_sentinel(&pool->spare);
+         q = ngx_queue_next(q))
+    {
+        state = ngx_queue_data(q, ngx_http_voice_zstate_t, queue);
+
+        if (state->bits == bits) {
+            ngx_queue_remove(q);
+            pool->nspare--;
+
+            return state;
+        }
+    }
+
+    if (pool->n == NGX_HTTP_VOICE_DEFLATERS) {
+
+        if (ngx_queue_empty(&pool->spare)) {
+            return NULL;
+        }
+
+        /* one of another window makes room */
+
+        q = ngx_queue_last(&pool->spare);
+        state = ngx_queue_data(q, ngx_http_voice_zstate_t, queue);
+
+        ngx_queue_remove(q);
+        pool->nspare--;
+        pool->n--;
+
+        (void) deflateEnd(&state->stream);
+        ngx_free(state);
+    }
+
+    state = ngx_http_voice_create_deflater(level, bits);
+    pool->n += state != NULL;
 
     return state;
 }
@@ -479,6 +523,7 @@ ngx_http_voice_create_deflater(ngx_int_t level, ngx_uint_t bits)
     }
 
     state->level = level;
+    state->bits = bits;
 
     if (deflateInit2(&state->stream, (int) level, Z_DEFLATED, -(int) bits, 8,
                      Z_DEFAULT_STRATEGY)
