@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 
 static ngx_int_t ngx_http_voice_variable_policy(ngx_http_request_t *r,
@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_voice_variable_code(ngx_http_request_t *r,
 static ngx_int_t ngx_http_voice_variable_rtt(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_voice_variable_stall(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_voice_variable_ratio(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_voice_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, char *fmt, uint64_t a, uint64_t b);
@@ -60,6 +62,9 @@ static ngx_http_variable_t  ngx_http_voice_vars[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("voice_stall_time"), NULL, ngx_http_voice_variable_stall,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("voice_deflate_ratio"), NULL, ngx_http_voice_variable_ratio,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -204,6 +209,37 @@ ngx_http_voice_variable_stall(ngx_http_request_t *r,
 
     return ngx_http_voice_number(r, v, "%uL.%03uL", ctx->stall / 1000,
                                  ctx->stall % 1000);
+}
+
+
+/* of the compressed messages of both directions, as $gzip_ratio */
+
+static ngx_int_t
+ngx_http_voice_variable_ratio(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    uint64_t                   packed, ratio;
+    ngx_http_voice_ctx_t      *ctx;
+    ngx_http_voice_deflate_t  *df;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_voice_module);
+
+    if (ctx == NULL || ctx->deflate == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    df = ctx->deflate;
+    packed = df->up_in + df->down_out;
+
+    if (packed == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ratio = ((df->up_out + df->down_in) * 100 + packed / 2) / packed;
+
+    return ngx_http_voice_number(r, v, "%uL.%02uL", ratio / 100, ratio % 100);
 }
 
 

@@ -91,7 +91,8 @@ http {
                     'session=$voice_session_id code=$voice_close_code '
                     'up=$voice_messages_up/$voice_bytes_up '
                     'down=$voice_messages_down/$voice_bytes_down '
-                    'rtt=$voice_rtt stall=$voice_stall_time';
+                    'rtt=$voice_rtt stall=$voice_stall_time '
+                    'ratio=$voice_deflate_ratio';
     access_log ${this.accessLogPath} test;
     client_body_temp_path ${this.dir}/tmp/body;
     proxy_temp_path ${this.dir}/tmp/proxy;
