@@ -234,8 +234,10 @@ ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
             return;
         }
 
-        if (ctx->up.block || (ctx->deflate && ctx->deflate->client_input)) {
-            /* the pong may wait in a socket that we do not read */
+        if (ctx->up.block || ctx->up.readable
+            || (ctx->deflate && ctx->deflate->client_input))
+        {
+            /* the pong may wait in what is not read to its end */
             ctx->pinged = ngx_current_msec;
             return;
         }
