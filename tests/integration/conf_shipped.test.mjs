@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict';
 import { cpSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import test from 'node:test';
 import { Client, request } from './lib/client.mjs';
-import { conf, nginxModule } from './lib/paths.mjs';
+import { conf, loadModule } from './lib/paths.mjs';
 import { Nginx } from './lib/nginx.mjs';
 import { Voiced } from './lib/voiced.mjs';
 
@@ -23,7 +23,7 @@ function shippedText(socket) {
         return `daemon off;\n${process.getuid() === 0 ? 'user root;' : ''}\n` +
             readFileSync(join(conf, 'nginx.conf'), 'utf8')
                 .replaceAll('/run/voiced/voiced.sock', socket)
-                .replaceAll('modules/', `${dirname(nginxModule)}/`)
+                .replace(/^load_module .*$/m, loadModule)
                 .replaceAll('8080', port).replaceAll('8443', tlsPort)
                 .replaceAll('logs/', '')
                 .replace('cert.pem', certs.certPath).replace('key.pem', certs.keyPath);

@@ -20,7 +20,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { Certs } from './certs.mjs';
-import { conf, freePort, makeDir, nginxBinary, nginxModule, sanitized } from './paths.mjs';
+import { conf, freePort, loadModule, makeDir, nginxBinary, sanitized } from './paths.mjs';
 import { Process, childrenOf, defer, run, until } from './process.mjs';
 
 const asText = (value, self) => (typeof value === 'function' ? value(self) : value ?? '');
@@ -78,7 +78,7 @@ export class Nginx {
         const { http, main, events, config, workers, level } = this.options;
         const text = config !== undefined ? asText(config, this) : `
 ${process.getuid() === 0 ? 'user root;' : ''}
-load_module ${nginxModule};
+${loadModule}
 daemon off;
 worker_processes ${workers};
 pid ${this.dir}/nginx.pid;

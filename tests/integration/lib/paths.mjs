@@ -16,6 +16,8 @@ export const fixtures = join(root, 'tests/fixtures');
 
 export const nginxBinary = process.env.VOICE_NGINX ?? '/usr/sbin/nginx';
 export const nginxModule = join(build, 'nginx/ngx_http_voice_module.so');
+// Nothing when the binary has the module linked in.
+export const loadModule = process.env.VOICE_NGINX_STATIC ? '' : `load_module ${nginxModule};`;
 export const voicedBinary = join(build, 'voiced');
 export const voicectlBinary = join(build, 'voicectl');
 export const speechPlugin = join(build, 'voiced-speech.so');
