@@ -9,7 +9,7 @@
 static void *
 grown(void *data, size_t *room, size_t want, size_t size)
 {
-    if (want > *room) {
+    if (data == NULL || want > *room) {
         *room = want * 2 + 64;
         data = realloc(data, *room * size);
         CHECK(data != NULL);
@@ -121,6 +121,7 @@ struct walk {
     struct text text;
     unsigned message; /* TOKEN_TEXT, TOKEN_BINARY, 0: none */
     size_t message_bytes;
+    bool begins; /* its kind is not among the tokens yet */
 };
 
 struct head {
@@ -276,10 +277,18 @@ message_begin(struct walk *w, const struct head *head)
         return 1009;
     }
     w->message_bytes += (size_t) head->length;
-    if (first) {
+    w->begins |= first;
+    return 0;
+}
+
+/* Before its first byte, or its end: an empty beginning says nothing. */
+static void
+message_name(struct walk *w)
+{
+    if (w->begins) {
+        w->begins = false;
         tokens_add(&w->out->data, w->message);
     }
-    return 0;
 }
 
 static unsigned
@@ -291,6 +300,7 @@ data_take(struct walk *w, const uint8_t *payload, size_t count)
         if (checked && !text_push(&w->text, payload[i])) {
             return 1007;
         }
+        message_name(w);
         tokens_add(&w->out->data, payload[i]);
     }
     return 0;
@@ -304,6 +314,7 @@ message_end(struct walk *w)
     if (checked && w->text.have > 0) {
         return 1007;
     }
+    message_name(w);
     tokens_add(&w->out->data, TOKEN_END);
     w->message = 0;
     return 0;
@@ -401,6 +412,7 @@ record_take(struct records *out, const struct records_rules *rules,
         bytes_add(&out->content, head + 8, there);
     }
     out->count++;
+    out->others += head[1] == rules->other;
     if (left - 8 < length + pad) {
         out->partial = true;
         return false;

@@ -82,8 +82,8 @@ enum records_end { RECORDS_OPEN, RECORDS_BAD, RECORDS_ENDED };
 
 /*
  * Records of request 1, in one direction. Those of `type` give content; `last`
- * ends the stream; those of `other` are passed over; any other is bad. An
- * empty record of `type` is bad unless `empty_ok`, and ends it if type = last.
+ * ends the stream, if it is the same type an empty one does; those of `other`
+ * are passed over; any other is bad.
  */
 struct records_rules {
     uint8_t type, last, other;
@@ -93,7 +93,7 @@ struct records {
     struct bytes content;
     enum records_end end;
     size_t used; /* bytes up to the end of the last whole record */
-    size_t count;
+    size_t count, others;
     bool aligned; /* each a multiple of 8 bytes, none over 65528 */
     bool partial;
 };
