@@ -149,7 +149,6 @@ struct ngx_http_voice_ctx_s {
     ngx_http_voice_phase_e         phase;
 
     /* frames that wait for the client's socket */
-    unsigned                       need_pong:1;
     unsigned                       need_ping:1;
     unsigned                       need_close:1;
 
@@ -181,8 +180,7 @@ struct ngx_http_voice_ctx_s {
 
     ngx_http_voice_answer_t       *answer;
 
-    u_char                         pong[WS_CONTROL_MAX];
-    u_char                         pong_len;
+    ngx_http_voice_block_t        *pongs;     /* wait for the client's socket */
 
     uint16_t                       close_code;
     ngx_str_t                      close_reason;
@@ -290,6 +288,8 @@ u_char *ngx_http_voice_down_header(ngx_http_voice_ctx_t *ctx, u_char *out,
 u_char *ngx_http_voice_down_data(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char *in, size_t size);
 void ngx_http_voice_down_control(ngx_http_voice_ctx_t *ctx, u_char *in,
+    size_t size);
+void ngx_http_voice_pong(ngx_http_voice_ctx_t *ctx, u_char *data,
     size_t size);
 void ngx_http_voice_control(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b);

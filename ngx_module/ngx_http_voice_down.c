@@ -241,7 +241,45 @@ ngx_http_voice_peer_done(ngx_http_voice_ctx_t *ctx)
 }
 
 
-/* frames of our own to the client */
+/*
+ * Every ping is answered, until so many pongs wait for the client's socket
+ * that they fill a block: then those of the last pings alone, which is enough
+ * (RFC 6455, section 5.5.3).
+ */
+
+void
+ngx_http_voice_pong(ngx_http_voice_ctx_t *ctx, u_char *data, size_t size)
+{
+    ngx_http_voice_block_t  *b;
+
+    if (ctx->close_sent) {
+        return;
+    }
+
+    b = ctx->pongs;
+
+    if (b == NULL) {
+        b = ngx_http_voice_get_block(ctx->client->log);
+        if (b == NULL) {
+            return;
+        }
+
+        ctx->pongs = b;
+    }
+
+    /* a ping and a Close of our own may follow them */
+
+    if (b->data + NGX_HTTP_VOICE_BLOCK_SIZE - b->last
+        < 3 * (WS_CONTROL_MAX + 2))
+    {
+        b->last = b->pos;
+    }
+
+    b->last = ngx_http_voice_put_frame(b->last, WS_PONG, data, size);
+}
+
+
+/* frames of our own to the client, behind the pongs */
 
 void
 ngx_http_voice_control(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
@@ -249,12 +287,7 @@ ngx_http_voice_control(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
     size_t   size;
     u_char  *p, payload[WS_CONTROL_MAX];
 
-    p = b->pos;
-
-    if (ctx->need_pong) {
-        ctx->need_pong = 0;
-        p = ngx_http_voice_put_frame(p, WS_PONG, ctx->pong, ctx->pong_len);
-    }
+    p = b->last;
 
     if (ctx->need_ping && !ctx->need_close) {
         ctx->ping_time = ngx_http_voice_time();

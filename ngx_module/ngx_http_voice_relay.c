@@ -320,12 +320,14 @@ ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx)
 
     moved = 0;
 
-    if ((ctx->need_pong || ctx->need_ping || ctx->need_close)
+    if ((ctx->pongs || ctx->need_ping || ctx->need_close)
         && ctx->down.block == NULL && !ctx->client_gone)
     {
-        b = ngx_http_voice_get_block(ctx->client->log);
+        b = ctx->pongs ? ctx->pongs
+                       : ngx_http_voice_get_block(ctx->client->log);
 
         if (b) {
+            ctx->pongs = NULL;
             ngx_http_voice_control(ctx, b);
             ctx->down.block = b;
             moved |= ngx_http_voice_flush_down(ctx);

@@ -104,7 +104,6 @@ ngx_http_voice_client_lost(ngx_http_voice_ctx_t *ctx)
 
     ctx->client_gone = 1;
     ctx->closed = 1;
-    ctx->need_pong = 0;
     ctx->need_ping = 0;
     ctx->need_close = 0;
     ctx->need_abort = 1;
@@ -161,6 +160,7 @@ ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx)
     }
 
     b->pos = b->data;
+    b->last = b->pos;
     ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, reason,
                              sizeof(reason) - 1);
     ngx_http_voice_control(ctx, b);

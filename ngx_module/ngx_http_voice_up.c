@@ -224,12 +224,7 @@ ngx_http_voice_up_control(ngx_http_voice_ctx_t *ctx, u_char *out, u_char *in,
 
     case WS_PING:
 
-        /* of several the last may be answered (RFC 6455, section 5.5.3) */
-
-        ngx_memcpy(ctx->pong, leg->control, leg->control_len);
-        ctx->pong_len = leg->control_len;
-        ctx->need_pong = !ctx->close_sent;
-
+        ngx_http_voice_pong(ctx, leg->control, leg->control_len);
         return out;
 
     case WS_PONG:

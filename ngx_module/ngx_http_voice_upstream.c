@@ -483,6 +483,11 @@ ngx_http_voice_release(ngx_http_voice_ctx_t *ctx)
     ngx_http_voice_close_peer(ctx, 0);
     ngx_http_voice_deflate_end(ctx);
 
+    if (ctx->pongs) {
+        ngx_http_voice_put_block(ctx->pongs);
+        ctx->pongs = NULL;
+    }
+
     if (ctx->down.block) {
         ngx_http_voice_end_stall(ctx, &ctx->down);
         ngx_http_voice_put_block(ctx->down.block);
