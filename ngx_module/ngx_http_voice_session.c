@@ -5,8 +5,9 @@
  *
  *   client closes    its Close is answered and passed on, STDIN ends
  *   upstream closes  its Close is passed on and the client's is awaited
- *   protocol error,  both get a Close
- *   time is over
+ *   protocol error   the upstream gets a Close, the client what the upstream
+ *                    had to say to all before the error, then a Close
+ *   time is over     both get a Close
  *   client lost      the upstream gets ABORT_REQUEST
  *   upstream lost    the client gets Close 1011
  *
@@ -20,6 +21,7 @@
 
 
 #define NGX_HTTP_VOICE_CLOSE_WAIT  3000    /* for the other side's end */
+#define NGX_HTTP_VOICE_FAIL_WAIT   500     /* for the last answers */
 #define NGX_HTTP_VOICE_MAX_WAIT    60000
 #define NGX_HTTP_VOICE_RECHECK     1000
 
@@ -69,13 +71,23 @@ ngx_http_voice_set_close(ngx_http_voice_ctx_t *ctx, ngx_uint_t code,
 void
 ngx_http_voice_fail(ngx_http_voice_ctx_t *ctx, ngx_uint_t code, char *reason)
 {
+    ngx_uint_t  answers;
+
     ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
                   "voice session closed with %ui: %s", code, reason);
+
+    answers = ctx->phase == ngx_http_voice_open && ctx->peer;
 
     ctx->closed = 1;
 
     ngx_http_voice_count_broken(code);
     ngx_http_voice_set_close(ctx, code, (u_char *) reason, ngx_strlen(reason));
+
+    if (answers) {
+        /* its end of the session is the client's Close, or the timer is */
+        ctx->need_close = 0;
+        ngx_http_voice_set_timer(ctx);
+    }
 }
 
 
@@ -180,6 +192,9 @@ ngx_http_voice_timer(ngx_http_voice_ctx_t *ctx)
             /* the other side has had its time */
             ngx_http_voice_close_peer(ctx, 0);
             ctx->closed = 1;
+
+        } else {
+            ctx->need_close = 1;
         }
 
         ngx_http_voice_set_timer(ctx);
@@ -270,8 +285,10 @@ ngx_http_voice_set_timer(ngx_http_voice_ctx_t *ctx)
     conf = ctx->conf;
 
     if (ctx->phase == ngx_http_voice_close) {
-        ngx_add_timer(ctx->request->connection->read,
-                      NGX_HTTP_VOICE_CLOSE_WAIT);
+        wait = (ctx->need_close || ctx->close_sent || ctx->client_gone)
+               ? NGX_HTTP_VOICE_CLOSE_WAIT : NGX_HTTP_VOICE_FAIL_WAIT;
+
+        ngx_add_timer(ctx->request->connection->read, wait);
         return;
     }
 
