@@ -91,7 +91,8 @@ const pings = [
 // --- 3: reserved bits
 
 // A good message, the bad frame, a ping that must stay without an answer.
-const goodBadPing = (bad, more) => ({ send: [text(hello, more), { ...bad, ...more }, ping('', more)],
+const goodBadPing = (bad, more) => ({
+    send: [text(hello, more), { ...bad, ...more }, ping('', more)],
     expect: [{ text: hello }], close: breach });
 
 const reserved = [

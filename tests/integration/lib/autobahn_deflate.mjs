@@ -11,7 +11,8 @@ import { messagesOf } from './autobahn_data.mjs';
 const sizes = [16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072]
     .map((size) => ({ size, fragment: 0 }));
 const cut = [[8192, 256], [16384, 256], [32768, 256], [65536, 256], [131072, 256],
-    [131072, 1024], [131072, 4096], [131072, 32768]].map(([size, fragment]) => ({ size, fragment }));
+    [131072, 1024], [131072, 4096], [131072, 32768]]
+    .map(([size, fragment]) => ({ size, fragment }));
 const shapes = [...sizes, ...cut];
 
 const dataSets = ['json', 'bitmap', 'prose', 'html', 'pdf'];

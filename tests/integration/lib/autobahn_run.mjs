@@ -9,7 +9,7 @@ import { BINARY, CLOSE, PONG, TEXT, closePayload } from './frames.mjs';
 import { sleep, within } from './process.mjs';
 
 const QUIET_MS = 150;
-const EVENT_MS = 10000;
+const EVENT_MS = 10000; // for whatever must come
 
 const nextTurn = () => new Promise((done) => setImmediate(done));
 
@@ -27,12 +27,13 @@ class Events {
     #client;
     #pending = null;
 
-    constructor(client) {
+    constructor(client, eventMs) {
         this.#client = client;
+        this.eventMs = eventMs;
     }
 
     // The next one that counts, or null when there is none in time.
-    async next(timeoutMs = EVENT_MS) {
+    async next(timeoutMs = this.eventMs) {
         for (;;) {
             this.#pending ??= this.#ask();
             const event = await within(this.#pending, timeoutMs);
@@ -173,8 +174,7 @@ const sendClose = (client, code) => client.socket.write(
     clientFrame({ op: CLOSE, data: closePayload(code) }));
 
 // A case that is a list of frames.
-async function runFrames(test, client) {
-    const events = new Events(client);
+async function runFrames(test, client, events) {
     const { got } = await sendSteps(test, new Sender(client), events);
     const { by, code, sent } = test.close;
     if (by === 'us' && !sent) {
@@ -199,8 +199,7 @@ function filled({ fill, size }) {
 
 // A case that sends a message of some size, once or `times`, each after the
 // echo of the one before.
-async function runBig({ big }, client) {
-    const events = new Events(client);
+async function runBig({ big }, client, events) {
     const sender = new Sender(client);
     const data = filled(big);
     const op = big.kind === 'text' ? TEXT : BINARY;
@@ -219,8 +218,7 @@ async function runBig({ big }, client) {
 }
 
 // A case of autobahn_deflate.mjs: `times` messages, cut from a data set.
-async function runDeflate(test, client, times) {
-    const events = new Events(client);
+async function runDeflate(test, client, events, times) {
     const { deflate } = client.reader;
     const messages = test.messages();
     let octets = 0;
@@ -234,18 +232,20 @@ async function runDeflate(test, client, times) {
     sendClose(client, 1000);
     await events.close(1000);
     await events.end();
-    return { octets, packed: client.reader.packed, wire: client.reader.wire };
+    return { octets, extensions: client.extensions, packed: client.reader.packed,
+        wire: client.reader.wire };
 }
 
-// { port, path }: the server. Resolves to what there is to know of a case of
-// compression, else to nothing.
-export async function runCase(test, { port, path, times = test.times }) {
+// Resolves to what there is to know of a case of compression, else to
+// nothing. `times`: messages of such a case.
+export async function runCase(test, { port, path, times = test.times, eventMs = EVENT_MS }) {
     const client = await openClient(port, { path, offers: test.offers, accept: test.accept });
+    const events = new Events(client, eventMs);
     try {
         if (test.offers) {
-            return await runDeflate(test, client, times);
+            return await runDeflate(test, client, events, times);
         }
-        return await (test.big ? runBig : runFrames)(test, client);
+        return await (test.big ? runBig : runFrames)(test, client, events);
     } finally {
         client.destroy();
     }

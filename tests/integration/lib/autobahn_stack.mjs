@@ -42,8 +42,13 @@ export async function runCases(t, cases, { check = () => {}, ...options }) {
 // Messages of a case of compression.
 export const deflateTimes = count(40, 1000);
 
-// What pays comes back compressed, and nothing that is too short for that.
-export function isPacked(test, { packed }) {
+// What pays comes back compressed, and nothing that is too short for that;
+// the window goes on where it was asked for and the client did not forbid it.
+export function isPacked(test, { packed, extensions, octets, wire }) {
+    assert.equal(/server_no_context/.test(extensions),
+        !test.takeover || /server_no_context/.test(test.offers.split(',')[0]), extensions);
+    assert.equal(/client_no_context/.test(extensions), !test.takeover, extensions);
+    assert.ok(wire <= octets, 'compression that makes longer');
     if (test.packs !== undefined) {
         assert.equal(packed, test.packs ? deflateTimes : 0, 'compressed messages');
     }
