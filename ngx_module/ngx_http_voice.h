@@ -174,6 +174,7 @@ struct ngx_http_voice_ctx_s {
 
     ngx_http_voice_record_t        record;
     off_t                          received;  /* from the upstream */
+    off_t                          heard;     /* from the client */
 
     ngx_http_voice_leg_t           up;
     ngx_http_voice_leg_t           down;
@@ -188,6 +189,7 @@ struct ngx_http_voice_ctx_s {
 
     ngx_msec_t                     started;
     ngx_msec_t                     pinged;
+    off_t                          unheard;   /* heard, when last looked at */
     ngx_msec_t                     stall;     /* total, milliseconds */
     uint64_t                       ping_time; /* microseconds */
     uint32_t                       rtt;       /* microseconds */

@@ -384,6 +384,7 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
         return 1;
     }
 
+    ctx->heard += n;
     b->last += n;
 
     if (ctx->deflate) {

@@ -250,9 +250,11 @@ ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
         }
 
         if (ctx->up.block || ctx->up.readable
-            || (ctx->deflate && ctx->deflate->client_input))
+            || (ctx->deflate && ctx->deflate->client_input)
+            || (ctx->up.left && ctx->heard != ctx->unheard))
         {
-            /* the pong may wait in what is not read to its end */
+            /* the pong may wait behind what is not read to its end */
+            ctx->unheard = ctx->heard;
             ctx->pinged = ngx_current_msec;
             return;
         }

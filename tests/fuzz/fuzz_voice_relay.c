@@ -63,8 +63,8 @@ peer_make(struct run *run, struct input part)
         bytes_add(&run->s.peer.in, part.data, part.left);
     } else {
         script_frames(&frames, part, false, STREAM_MAX);
-        script_records(&run->s.peer.in, &run->s.dice,
-                       NGX_HTTP_VOICE_STDOUT, NGX_HTTP_VOICE_STDERR, &frames);
+        script_records(&run->s.peer.in, &run->s.dice, NGX_HTTP_VOICE_STDOUT,
+                       NGX_HTTP_VOICE_STDERR, &frames);
         bytes_free(&frames);
     }
     if (run->flags & PEER_ENDS) {
@@ -247,7 +247,8 @@ struct verdict {
 static void
 verdict_read(struct verdict *v, struct run *run)
 {
-    static const struct records_rules to_peer = {5, 5, 2}, from_peer = {6, 3, 7};
+    static const struct records_rules to_peer = {5, 5, 2},
+                                      from_peer = {6, 3, 7};
     static const struct frames_rules plain = {.any_text = true};
     struct frames_rules masked = {.masked = true};
     struct fake_session *s = &run->s;
@@ -260,8 +261,7 @@ verdict_read(struct verdict *v, struct run *run)
                 v->to_peer.content.count);
     frames_read(&v->down, &plain, v->from_peer.content.data,
                 v->from_peer.content.count);
-    frames_read(&v->down_seen, &plain, s->client.out.data,
-                s->client.out.count);
+    frames_read(&v->down_seen, &plain, s->client.out.data, s->client.out.count);
     v->open = s->ctx != NULL && s->ctx->phase == ngx_http_voice_open;
 }
 
@@ -284,8 +284,7 @@ form_check(struct run *run, struct verdict *v)
     CHECK(v->up_seen.end <= FRAMES_CLOSED && v->down_seen.end <= FRAMES_CLOSED);
     CHECK(v->to_peer.end != RECORDS_ENDED
           || v->to_peer.used == run->s.peer.out.count);
-    CHECK(v->up_seen.end == 0
-          || v->up_seen.used == v->to_peer.content.count);
+    CHECK(v->up_seen.end == 0 || v->up_seen.used == v->to_peer.content.count);
     CHECK(v->down_seen.end == 0
           || v->down_seen.used == run->s.client.out.count);
     CHECK(v->to_peer.others == 0 || v->to_peer.others == 1);

@@ -94,7 +94,7 @@ text_push(struct text *text, uint8_t byte)
     }
     text->part[text->have++] = byte;
     lead = text->part[0];
-    length = lead < 0x80            ? 1
+    length = lead < 0x80             ? 1
              : (lead & 0xe0) == 0xc0 ? 2
              : (lead & 0xf0) == 0xe0 ? 3
              : (lead & 0xf8) == 0xf0 ? 4

@@ -190,8 +190,8 @@ script_records(struct bytes *out, struct dice *dice, unsigned type,
     while (at < content->count) {
         size_t left = content->count - at;
         size_t part = 1 + dice_roll(dice, most[dice_roll(dice, 4)]);
-        unsigned padding = dice_roll(dice, 3) == 0 ? dice_roll(dice, 256)
-                                                   : (8 - part % 8) % 8;
+        unsigned padding =
+            dice_roll(dice, 3) == 0 ? dice_roll(dice, 256) : (8 - part % 8) % 8;
 
         part = part < left ? part : left;
         script_record(out, type, content->data + at, part, padding);

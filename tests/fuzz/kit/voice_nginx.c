@@ -303,9 +303,8 @@ fake_end(struct fake_socket *socket, bool broken)
 void
 fake_widen(struct fake_socket *socket, size_t count)
 {
-    socket->window = count > SIZE_MAX - socket->window
-                         ? SIZE_MAX
-                         : socket->window + count;
+    socket->window =
+        count > SIZE_MAX - socket->window ? SIZE_MAX : socket->window + count;
     if (count > 0) {
         socket->write_news = true;
     }

@@ -20,17 +20,17 @@
 struct fake_socket {
     ngx_connection_t c; /* first */
     ngx_event_t read, write;
-    struct bytes in;   /* all that the far end sends */
-    size_t arrived;    /* bytes of it that can be read */
-    size_t taken;      /* that were */
-    struct bytes out;  /* what the far end has got */
-    size_t window;     /* bytes that it takes now */
-    bool ends;         /* behind what arrived comes the end of file */
-    bool broken;       /* reads and writes fail */
-    bool closed;       /* by the module */
-    bool told;         /* there is no news for the reader */
-    bool write_news;   /* a write event is due once it is asked for */
-    bool cut_reads;    /* gives less than there is, as TLS does */
+    struct bytes in;  /* all that the far end sends */
+    size_t arrived;   /* bytes of it that can be read */
+    size_t taken;     /* that were */
+    struct bytes out; /* what the far end has got */
+    size_t window;    /* bytes that it takes now */
+    bool ends;        /* behind what arrived comes the end of file */
+    bool broken;      /* reads and writes fail */
+    bool closed;      /* by the module */
+    bool told;        /* there is no news for the reader */
+    bool write_news;  /* a write event is due once it is asked for */
+    bool cut_reads;   /* gives less than there is, as TLS does */
 };
 
 struct fake_session {
