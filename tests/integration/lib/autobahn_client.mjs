@@ -90,7 +90,7 @@ export class Deflate {
     // A small window with small pieces of output: zlib finds out that a
     // server reaches back further than it said only between two pieces.
     unpack(data) {
-        const size = this.down.bits < 15 ? { chunkSize: 256 } : {};
+        const size = this.down.bits < 15 ? { chunkSize: 1024 } : {};
         const plain = zlib.inflateRawSync(Buffer.concat([data, TAIL]),
             { ...this.down.options(), ...size, maxOutputLength: MAX_MESSAGE });
         this.down.remember(plain);
