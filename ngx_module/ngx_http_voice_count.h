@@ -25,6 +25,7 @@
 
 
 #define NGX_HTTP_VOICE_CLOSED_N    16
+#define NGX_HTTP_VOICE_CLOSED_NONE 14
 #define NGX_HTTP_VOICE_REFUSED_N   12
 #define NGX_HTTP_VOICE_FAILED_N    8
 #define NGX_HTTP_VOICE_BROKEN_N    4
@@ -148,7 +149,7 @@ void ngx_http_voice_count_stall(ngx_uint_t up, ngx_msec_t stall);
 void ngx_http_voice_count_broken(ngx_uint_t code);
 
 
-/* the zone and its slots */
+/* ngx_http_voice_slots.c: the zone and its slots */
 
 ngx_int_t ngx_http_voice_add_zone(ngx_conf_t *cf);
 ngx_int_t ngx_http_voice_take_slot(ngx_cycle_t *cycle);
@@ -169,7 +170,8 @@ u_char *ngx_http_voice_write_prometheus(u_char *p, u_char *last,
     ngx_http_voice_snapshot_t *snapshot);
 
 
-extern uint64_t               *ngx_http_voice_counts;
+extern uint64_t               *ngx_http_voice_counts;      /* a slot, or */
+extern uint64_t                ngx_http_voice_uncounted[];
 
 extern ngx_http_voice_class_t  ngx_http_voice_closed[];
 extern ngx_http_voice_class_t  ngx_http_voice_refused[];
