@@ -174,7 +174,8 @@ $B/fuzz/%: tests/fuzz/%.c $(fuzz_c) build/config.h
 	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(DEP_LIBS)
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \
-    ngx_module/build.sh backend/codec/ws_*.[ch])
+    ngx_module/build.sh backend/codec/ws_*.[ch] \
+    backend/codec/body_inflate.[ch])
 $(module): $(module_src) build/config.mk
 	@echo "nginx module"
 	@mkdir -p $(@D)

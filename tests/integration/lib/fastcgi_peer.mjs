@@ -271,7 +271,7 @@ function cgiHead(status, headers) {
     return `Status: ${status}\r\n${lines.join('')}\r\n`;
 }
 
-function parseParams(data) {
+export function parseParams(data) {
     const params = {};
     let at = 0;
     const length = () => {
