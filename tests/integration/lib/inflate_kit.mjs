@@ -10,6 +10,7 @@ import { FastcgiBackend, HttpBackend } from './body_backends.mjs';
 import { RawSocket } from './client.mjs';
 import { LIMIT } from './gzip_bodies.mjs';
 import { Nginx } from './nginx.mjs';
+import { defer } from './process.mjs';
 
 export const backends = ['fastcgi', 'proxy'];
 export const sha = (data) => createHash('sha256').update(data).digest('hex');
@@ -45,6 +46,7 @@ export async function startInflate(t, { locations = '', server = '', http = '',
             location = /proxy { ${pass.proxy} }
             ${text}
         }` });
+    defer(t, () => assert.doesNotMatch(nginx.errorLog(), /\[(alert|crit|emerg)\]/));
     return new InflateKit(t, nginx, fastcgi, backend);
 }
 
