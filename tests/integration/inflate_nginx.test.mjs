@@ -14,12 +14,19 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import { badBodies, goodBodies, mixed, text, unknownCodings } from './lib/gzip_bodies.mjs';
 import { backends, readAnswer, sha, startInflate } from './lib/inflate_kit.mjs';
 import { Nginx } from './lib/nginx.mjs';
+import { sanitized } from './lib/paths.mjs';
 import { rssAnonKb, sleep, until } from './lib/process.mjs';
 
 const zipped = gzipSync(text);
 const broken = Buffer.from(zipped);
 broken[broken.length - 5] ^= 1;
 const framings = ['length', 'chunked'];
+
+// A sanitizer keeps what was freed for a while.
+function assertFlat(worker, before, mostKb) {
+    const now = rssAnonKb(worker);
+    assert.ok(sanitized || now - before < mostKb, `${before} kB, then ${now}`);
+}
 
 test('R6.1 with request buffering off a compressed body is buffered all the same', async (t) => {
     const kit = await startInflate(t, { locations: (fastcgi, proxy) => `
@@ -430,7 +437,7 @@ test('R6.1 large bodies are in files, not in memory; nothing is left', async (t)
             assert.equal(json.sha, whole);
         }
     }
-    assert.ok(rssAnonKb(worker) - before < 3000, `${before} kB, then ${rssAnonKb(worker)}`);
+    assertFlat(worker, before, 3000);
     for (const path of ['/one', '/file', '/tiny']) {
         for (const part of [Buffer.alloc(0), text, mixed(40000), mixed(2000000)]) {
             const { status, json } = await kit.send(path, { body: deflateSync(part),
@@ -476,7 +483,7 @@ test('R6.1 thousands of requests on one connection leave no memory behind', asyn
     await round(300);
     const before = rssAnonKb(worker);
     await round(2000);
-    assert.ok(rssAnonKb(worker) - before < 300, `${before} kB, then ${rssAnonKb(worker)}`);
+    assertFlat(worker, before, 300);
 });
 
 test('R6.1 nginx -t knows the directives', async () => {
