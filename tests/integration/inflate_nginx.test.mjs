@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -16,6 +16,7 @@ import { backends, readAnswer, sha, startInflate } from './lib/inflate_kit.mjs';
 import { Nginx } from './lib/nginx.mjs';
 import { sanitized } from './lib/paths.mjs';
 import { rssAnonKb, sleep, until } from './lib/process.mjs';
+import { startStack } from './lib/stack.mjs';
 
 const zipped = gzipSync(text);
 const broken = Buffer.from(zipped);
@@ -501,7 +502,16 @@ test('R6.1 nginx -t knows the directives', async () => {
     assert.match(await verdict('voice_inflate on; voice_inflate off;'), /is duplicate/);
 });
 
-test('R6.1 the shipped configuration inflates on its way to voiced', () => {
-    const shipped = readFileSync(new URL('../../conf/voice.conf', import.meta.url), 'utf8');
-    assert.match(shipped, /^ +voice_inflate +on;$/m);
+test('R6.1 the shipped configuration inflates on its way to voiced', async (t) => {
+    const stack = await startStack(t);
+    const post = (body, coding) => stack.request('/v1/realtime/calls', { method: 'POST', body,
+        headers: { 'Content-Type': 'application/json',
+            ...(coding && { 'Content-Encoding': coding }) } });
+    const plain = await post('{}');
+    const inflated = await post(gzipSync('{}'), 'gzip');
+    assert.equal(inflated.status, plain.status);
+    assert.deepEqual(inflated.json, plain.json);
+    assert.equal((await post(broken, 'gzip')).status, 400);
+    assert.equal((await post(gzipSync(Buffer.alloc(30 << 20)), 'gzip')).status, 413);
+    assert.equal((await post(zipped, 'br')).status, 415);
 });
