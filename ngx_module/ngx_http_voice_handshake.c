@@ -286,7 +286,9 @@ ngx_int_t
 ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
 {
     ngx_str_t            accept;
+    ngx_buf_t           *flush;
     ngx_int_t            rc;
+    ngx_chain_t          out;
     ngx_http_request_t  *r;
 
     static ngx_str_t  accept_name = ngx_string("Sec-WebSocket-Accept");
@@ -326,7 +328,19 @@ ngx_http_voice_send_upgrade(ngx_http_voice_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ngx_http_send_special(r, NGX_HTTP_FLUSH);
+    flush = ngx_calloc_buf(r->pool);
+    if (flush == NULL) {
+        return NGX_ERROR;
+    }
+
+    flush->flush = 1;
+
+    out.buf = flush;
+    out.next = NULL;
+
+    /* past the body filters: there is no body, and ssi would keep this */
+
+    return ngx_http_write_filter(r, &out);
 }
 
 

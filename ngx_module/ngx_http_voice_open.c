@@ -40,7 +40,7 @@ ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx)
 
     if (r->out || c->buffered) {
 
-        if (ngx_http_output_filter(r, NULL) == NGX_ERROR) {
+        if (ngx_http_write_filter(r, NULL) == NGX_ERROR) {
             ngx_http_voice_finalize(ctx, NGX_ERROR);
             return;
         }
@@ -49,7 +49,9 @@ ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx)
     if (r->out || c->buffered) {
         clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-        ngx_add_timer(c->write, clcf->send_timeout);
+        if (!c->write->delayed) {
+            ngx_add_timer(c->write, clcf->send_timeout);
+        }
 
         if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
             ngx_http_voice_finalize(ctx, NGX_ERROR);
@@ -57,6 +59,10 @@ ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx)
 
         return;
     }
+
+    /* limit_rate has nothing to say about frames */
+
+    c->write->delayed = 0;
 
     if (c->write->timer_set) {
         ngx_del_timer(c->write);

@@ -137,6 +137,51 @@ test('R6.1 a subrequest is no session', async (t) => {
     assert.equal(peer.sessions.length, 1);
 });
 
+test('R6.1 a session of voiced under any path', async (t) => {
+    const { voiced, port } = await startEcho(t, { server: `
+        location ~ ^/teams/(?<team>[a-z]+)/voice$ {
+            voice_pass voice;
+            voice_param DOCUMENT_URI /v1/realtime;
+            voice_param VOICE_TENANT $team;
+        }
+        location = /elsewhere { voice_pass voice; }` });
+    const client = await RawClient.connect(port);
+    const { headers } = await client.handshake({ path: '/teams/blue/voice' });
+    await roundTrip(client, TEXT, 'hello');
+    assert.equal((await voiced.sessions()).length, 1);
+    await client.close();
+    assert.equal((await voiced.summary(headers['x-voice-session'])).up_messages, 1);
+    assert.equal((await ask(port, { path: '/elsewhere' })).status, 404);
+});
+
+test('R6.1 what is for bodies does nothing to a session', async (t) => {
+    const { port } = await startEcho(t, { location: `limit_rate 1k; limit_rate_after 1;
+        client_max_body_size 1; gzip on; gzip_min_length 1; gzip_types *;
+        sub_filter hello goodbye; sub_filter_types *; expires 1d; etag on;
+        chunked_transfer_encoding on; output_buffers 1 1k; postpone_output 64k; ssi on;
+        ssi_types *;` });
+    const client = await RawClient.open(port, { headers: { 'Accept-Encoding': 'gzip' } });
+    await roundTrip(client, TEXT, 'hello <!--# echo var="uri" -->');
+    await roundTrip(client, TEXT, 'hello '.repeat(50000));
+    await client.close();
+});
+
+test('R6.1 limit_rate slows the header of a 101, and not the session', async (t) => {
+    const { port } = await startEcho(t, { location: `limit_rate 2k; limit_rate_after 1;
+        add_header X-Long ${'x'.repeat(2500)} always;` });
+    const client = await RawClient.open(port, { early: masked(TEXT, 'early') });
+    assert.equal((await client.next()).data.toString(), 'early');
+    await roundTrip(client, TEXT, 'y'.repeat(300000));
+    await client.close();
+});
+
+test('R6.1 a fallback that does not exist is 500', async (t) => {
+    const { nginx, port } = await startEcho(t, { location: 'voice_fallback @nowhere;' });
+    const { status } = await ask(port, { method: 'POST', headers: { Upgrade: null } });
+    assert.equal(status, 500);
+    assert.match(nginx.errorLog(), /could not find named location "@nowhere"/);
+});
+
 test('R6.1 voice_pass stands in a location, and takes no variables', async () => {
     const table = [
         ['voice_pass voice; location = / { }', /"voice_pass" directive is not allowed here/],

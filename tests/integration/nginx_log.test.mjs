@@ -12,7 +12,8 @@ import { Nginx } from './lib/nginx.mjs';
 import { ask, logOf, roundTrip, startEcho } from './lib/nginx_kit.mjs';
 import { sleep, until, within } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
-import { BINARY, PONG, RawClient, TEXT, frame, masked } from './lib/ws_raw.mjs';
+import { BINARY, PONG, RawClient, TEXT, frame, handshakeText,
+    masked } from './lib/ws_raw.mjs';
 
 // The client's side of a connection, counted.
 function counted(client) {
@@ -51,7 +52,8 @@ test('R6.1 the line of a session, written at its end', async (t) => {
         voice_close_reason: '-', voice_messages_up: `${sizes.length}`,
         voice_messages_down: `${sizes.length}`, voice_bytes_up: `${total}`,
         voice_bytes_down: `${total}`, upstream_addr: `unix:${voiced.socket}`,
-        upstream_status: '101', bytes_sent: `${received.bytes}` };
+        upstream_status: '101', bytes_sent: `${received.bytes}`,
+        request_length: `${handshakeText().length}` };
     for (const [name, value] of Object.entries(expected)) {
         assert.equal(line[name], value, name);
     }

@@ -186,6 +186,25 @@ test('R6.1 pings: the interval is the interval', async (t) => {
     assert.equal(summary.rtt_us, Math.round(rtt * 1e6));
 });
 
+test('R6.1 a pong may come behind a long message on a slow line', async (t) => {
+    const { nginx, port } = await startEcho(t, {
+        location: 'voice_ping_interval 100ms; voice_ping_timeout 400ms;' });
+    const client = await RawClient.open(port);
+    const bytes = masked(BINARY, Buffer.alloc(100000));
+    const step = 4000;
+    const pings = [];
+    client.reader.on = (event) => { pings.push(event); };
+    for (let at = 0; at < bytes.length; at += step) {
+        await client.write(bytes.subarray(at, at + step));
+        await sleep(60);
+    }
+    assert.deepEqual(pings.map((event) => event.type), ['ping', 'message']);
+    await client.send(PONG, pings[0].data);
+    await client.send(8, Buffer.from([0x03, 0xe8]));
+    const line = await logOf(nginx, { voice_close_code: '1000' });
+    assert.ok(Number(line.voice_rtt) > 1);
+});
+
 test('R6.1 a client that answers no ping, beside one that does', async (t) => {
     const { nginx, voiced, port } = await startEcho(t, {
         location: 'voice_ping_interval 100ms; voice_ping_timeout 300ms;' });
@@ -199,9 +218,8 @@ test('R6.1 a client that answers no ping, beside one that does', async (t) => {
             good.send(PONG, event.data);
         }
     })();
-    // unasked pongs and data are no answer
-    const talking = setInterval(() => mute.write(Buffer.concat([masked(PONG, ''),
-        masked(TEXT, 'I am here')])), 50);
+    // unasked pongs are no answer
+    const talking = setInterval(() => mute.send(PONG, ''), 50);
     const close = await mute.untilClose();
     assert.deepEqual([close.code, close.reason], [1001, 'ping timeout']);
     clearInterval(talking);

@@ -14,6 +14,7 @@ import { readFileSync } from 'node:fs';
 import { FrameReader } from './lib/frames.mjs';
 import { startModule } from './lib/module_kit.mjs';
 import { logOf, roundTrip, startEcho } from './lib/nginx_kit.mjs';
+import { sanitized } from './lib/paths.mjs';
 import { rssAnonKb, defer, sleep, until, within } from './lib/process.mjs';
 import { BINARY, RawClient, TEXT, closePayload, handshakeText, masked } from './lib/ws_raw.mjs';
 
@@ -89,7 +90,9 @@ test('R6.1 a wss client that stops reading holds no memory and loses nothing', a
             client.send(BINARY, data);
         }
         await sleep(500);
-        assert.ok(rssAnonKb(worker) - before < 500, 'a block each way and TLS buffers');
+        if (!sanitized) {
+            assert.ok(rssAnonKb(worker) - before < 500, 'a block each way and TLS buffers');
+        }
         client.socket.resume();
         const got = createHash('sha1');
         for (let i = 0; i < 30; i++) {

@@ -10,8 +10,9 @@ import { Voiced } from './voiced.mjs';
 import { RawClient } from './ws_raw.mjs';
 
 const logged = ['status', 'request_method', 'uri', 'remote_addr', 'bytes_sent', 'body_bytes_sent',
-    'request_time', 'connection_requests', 'ssl_protocol', 'remote_user', 'upstream_addr',
-    'upstream_status', 'upstream_connect_time', 'upstream_header_time',
+    'request_time', 'request_length',
+    'connection_requests', 'ssl_protocol', 'remote_user',
+    'upstream_addr', 'upstream_status', 'upstream_connect_time', 'upstream_header_time',
     'upstream_response_time', 'upstream_bytes_sent', 'upstream_bytes_received',
     'voice_session_id', 'voice_close_code', 'voice_close_reason', 'voice_messages_up',
     'voice_messages_down', 'voice_bytes_up', 'voice_bytes_down', 'voice_rtt',
