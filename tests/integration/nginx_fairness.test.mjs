@@ -14,7 +14,7 @@ import { sleep } from './lib/process.mjs';
 import { Voiced } from './lib/voiced.mjs';
 import { BINARY, PONG, RawClient } from './lib/ws_raw.mjs';
 
-const ROUNDS = 4;
+const ROUNDS = 8;       // at most
 const MOST_KB = 1024;   // of the flood, while the median echo is under way
 const MOST_MS = 50;     // more than when nothing else happens
 
@@ -39,20 +39,22 @@ async function medianEcho(client, samples) {
     return median(times);
 }
 
+const isFair = ({ idle, busy, kb }) => kb < MOST_KB && busy - idle < MOST_MS;
+
 // The best of some rounds, idle and flooded by turns: what the machine does
 // besides makes a round worse, never better.
 async function compare(client, flood) {
     const best = { idle: Infinity, busy: Infinity, kb: Infinity };
-    for (let i = 0; i < ROUNDS; i++) {
+    for (let i = 0; i < 2 || (i < ROUNDS && !isFair(best)); i++) {
         flood.pause();
         await sleep(150);
         best.idle = Math.min(best.idle, await medianEcho(client, count(60, 300)));
         flood.resume();
         await sleep(150);
-        const [start, before] = [performance.now(), flood.kilobytes()];
+        const [start, before, heard] = [performance.now(), flood.kilobytes(), flood.answers()];
         const busy = await medianEcho(client, count(60, 300));
         const rate = (flood.kilobytes() - before) / (performance.now() - start);
-        assert.ok(rate > 0, 'the flood goes on');
+        assert.ok(flood.answers() > heard, 'the flood goes on');
         best.busy = Math.min(best.busy, busy);
         best.kb = Math.min(best.kb, busy * rate);
     }

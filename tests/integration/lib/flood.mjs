@@ -5,10 +5,11 @@
 // is read and thrown away.
 //
 //     const flood = await Flood.start(t, { port, kind: 'large' });
-//     flood.sent()     // bytes that the kernel has taken so far
+//     flood.kilobytes()    // that the kernel has taken so far
 //     flood.pause(); flood.resume();
 
 import { createConnection } from 'node:net';
+import { constants, deflateRawSync } from 'node:zlib';
 import { Worker, isMainThread, workerData, parentPort } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { defer, until } from './process.mjs';
@@ -22,10 +23,16 @@ export const kinds = {
     large: () => repeat(masked(BINARY, Buffer.alloc(65536)), 1 << 20),
     tiny: () => repeat(masked(TEXT, 'x'), 1 << 20),
     pings: () => repeat(masked(PING, ''), 1 << 20),
+    // 64 KB each before compression (RFC 7692, section 7.2.1)
+    compressed: () => repeat(masked(BINARY, deflateRawSync(Buffer.alloc(65536, 'voice '),
+        { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4), { rsv: 4 }), 4096),
 };
 
+const extension = { 'Sec-WebSocket-Extensions':
+    'permessage-deflate; client_no_context_takeover; server_no_context_takeover' };
+
 export class Flood {
-    #shared = new Int32Array(new SharedArrayBuffer(12));
+    #shared = new Int32Array(new SharedArrayBuffer(16));
 
     static async start(t, { port, path, kind, connections = 1 }) {
         const flood = new Flood();
@@ -44,9 +51,14 @@ export class Flood {
         return flood;
     }
 
-    // Of 1024 bytes each.
+    // That the kernel has taken, of 1024 bytes each.
     kilobytes() {
         return Atomics.load(this.#shared, 0);
+    }
+
+    // Reads of what came back.
+    answers() {
+        return Atomics.load(this.#shared, 3);
     }
 
     get open() {
@@ -77,14 +89,16 @@ function run({ port, path, kind, connections, shared }) {
             });
         };
         socket.once('data', (data) => {
-            if (!/^HTTP\/1.1 101/.test(data.toString('latin1'))) {
-                throw new Error(`a flood was refused: ${data.toString('latin1', 0, 100)}`);
+            const answer = data.toString('latin1');
+            if (!/^HTTP\/1.1 101/.test(answer) ||
+                (kind === 'compressed') !== /permessage-deflate/.test(answer)) {
+                throw new Error(`a flood was refused: ${answer.slice(0, 300)}`);
             }
             Atomics.add(shared, 1, 1);
-            socket.on('data', () => {});
+            socket.on('data', () => Atomics.add(shared, 3, 1));
             push();
         });
-        socket.write(handshakeText({ path }));
+        socket.write(handshakeText({ path, headers: kind === 'compressed' ? extension : {} }));
     }
 }
 
