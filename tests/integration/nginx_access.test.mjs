@@ -56,6 +56,20 @@ test('R6.1 limit_conn counts live sessions', async (t) => {
     await logOf(nginx, { status: '503', voice_close_code: '-' });
 });
 
+test('R6.1 limit_conn counts the sessions of old workers too', async (t) => {
+    const { nginx, port } = await startEcho(t, {
+        http: 'limit_conn_zone $binary_remote_addr zone=live:1m;',
+        location: 'limit_conn live 1;' });
+    const [old] = nginx.workers();
+    const client = await RawClient.open(port);
+    await nginx.reload();
+    await until(async () => (await ask(port)).status === 503, 'the new worker to refuse');
+    await roundTrip(client, TEXT, 'still there');
+    await client.close();
+    await until(() => !nginx.workers().includes(old), 'the old worker to end');
+    await until(async () => (await ask(port)).status === 101, 'room for a session');
+});
+
 test('R6.1 limit_conn lets go what the handshake refused', async (t) => {
     const { port } = await startEcho(t, {
         http: `limit_conn_zone $binary_remote_addr zone=live:1m;

@@ -110,3 +110,54 @@ test('R6.1 allow and deny go by the real address', async (t) => {
     assert.equal(await from('203.0.113.9'), 101);
     assert.equal(await from('203.0.114.9'), 403);
 });
+
+test('R6.1 a listening unix socket', async (t) => {
+    const peer = await FastcgiPeer.start(t);
+    const nginx = await Nginx.start(t, { http: ({ port, dir }) => `
+        upstream voice { server unix:${peer.socket}; }
+        server {
+            listen 127.0.0.1:${port};
+            listen unix:${dir}/http;
+            set_real_ip_from unix:; real_ip_header X-Real;
+            location = /v1/realtime { voice_pass voice; }
+        }` });
+    for (const [headers, address] of [[{}, 'unix:'], [{ 'X-Real': '203.0.113.4' },
+        '203.0.113.4']]) {
+        const client = await RawClient.open(`${nginx.dir}/http`, { headers });
+        const { params } = await peer.session();
+        assert.deepEqual([params.REMOTE_ADDR, params.REMOTE_PORT], [address, '']);
+        await roundTrip(client, TEXT, 'hello');
+        await client.close();
+    }
+});
+
+test('R6.1 behind another nginx', async (t) => {
+    const { nginx, port } = await startEcho(t, {
+        server: ({ port }) => `
+        set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;
+        location = /front {
+            proxy_pass http://127.0.0.1:${port}/v1/realtime;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For 198.51.100.9;
+        }
+        location = /forgetful {
+            proxy_pass http://127.0.0.1:${port}/v1/realtime;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+        }` });
+    const headers = { Origin: 'https://voice.example' };
+    const client = await RawClient.open(port, { path: '/front', host: 'voice.example', headers,
+        early: masked(TEXT, 'early') });
+    assert.equal((await client.next()).data.toString(), 'early');
+    await roundTrip(client, TEXT, 'x'.repeat(200000));
+    await client.close();
+    const line = await logOf(nginx, { uri: '/v1/realtime', remote_addr: '198.51.100.9' });
+    assert.deepEqual([line.voice_close_code, line.voice_messages_up], ['1000', '2']);
+    // the Host of the page is lost on the way: no origin is the same
+    const lost = await ask(port, { path: '/forgetful', host: 'voice.example', headers });
+    assert.equal(lost.status, 403);
+});

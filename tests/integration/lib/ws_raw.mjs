@@ -31,11 +31,12 @@ export class RawClient {
     #head = Buffer.alloc(0);
     #events = new EventQueue();
 
-    // ca: over TLS; tls: more options of it; prefix: bytes before all others,
-    // in the clear.
+    // port: or the path of a unix socket; ca: over TLS; tls: more options of
+    // it; prefix: bytes before all others, in the clear.
     static async connect(port, { ca, tls, prefix } = {}) {
         const client = new RawClient();
-        client.socket = createConnection({ port, host: '127.0.0.1' });
+        client.socket = createConnection(typeof port === 'string' ? { path: port }
+            : { port, host: '127.0.0.1' });
         if (prefix) {
             client.socket.write(prefix);
         }
