@@ -48,15 +48,17 @@ export function closePayload(code, reason = '') {
 
 // Cuts a byte stream into frames and messages: push(bytes), then read
 // `frames` (headers, counted) and what `on` was called with:
-//   { type: 'message', opcode, data, fragments } and
+//   { type: 'message', opcode, data, fragments, rsv } and
 //   { type: 'ping' | 'pong' | 'close', data, code, reason }.
 export class FrameReader {
     #held = [];
     #bytes = 0;
     #message = null;
 
-    constructor(on, { masked = false } = {}) {
+    // rsv: bits that the first frame of a message may have (4: RSV1).
+    constructor(on, { masked = false, rsv = 0 } = {}) {
         this.on = on;
+        this.rsv = rsv;
         this.masked = masked;
         this.frames = 0;
     }
@@ -82,7 +84,8 @@ export class FrameReader {
         if (Boolean(head[1] & 0x80) !== this.masked) {
             throw new Error(this.masked ? 'a frame without mask' : 'a masked frame');
         }
-        if (head[0] & 0x70) {
+        const allowed = (head[0] & 15) === TEXT || (head[0] & 15) === BINARY ? this.rsv : 0;
+        if (head[0] >> 4 & 7 & ~allowed) {
             throw new Error('a frame with RSV bits');
         }
         let length = head[1] & 127;
@@ -106,11 +109,12 @@ export class FrameReader {
         this.#held[0] = all.subarray(start + length);
         this.#bytes -= start + length;
         this.frames++;
-        this.#take(all[0] & 15, Boolean(all[0] & 0x80), data);
+        this.#take(all[0], data);
         return true;
     }
 
-    #take(opcode, fin, data) {
+    #take(first, data) {
+        const [opcode, fin] = [first & 15, Boolean(first & 0x80)];
         if (opcode >= CLOSE) {
             const type = { [CLOSE]: 'close', [PING]: 'ping', [PONG]: 'pong' }[opcode];
             if (!type || !fin || data.length > 125) {
@@ -124,13 +128,13 @@ export class FrameReader {
         if ((opcode === CONT) !== (this.#message !== null)) {
             throw new Error(`a bad continuation: opcode ${opcode}`);
         }
-        this.#message ??= { opcode, parts: [] };
+        this.#message ??= { opcode, rsv: first >> 4 & 7, parts: [] };
         this.#message.parts.push(data);
         if (fin) {
-            const { opcode: kind, parts } = this.#message;
+            const { opcode: kind, parts, rsv } = this.#message;
             this.#message = null;
             this.on({ type: 'message', opcode: kind, data: Buffer.concat(parts),
-                fragments: parts.length });
+                fragments: parts.length, rsv });
         }
     }
 }

@@ -85,7 +85,7 @@ pid ${this.dir}/nginx.pid;
 error_log ${this.errorLogPath} ${level};
 worker_rlimit_nofile 16384;
 ${asText(main, this)}
-events { worker_connections 8192; ${asText(events, this)} }
+events { worker_connections 16384; ${asText(events, this)} }
 http {
     log_format test '$request_method $uri $status $body_bytes_sent '
                     'session=$voice_session_id code=$voice_close_code '

@@ -33,7 +33,7 @@ export class RawClient {
 
     // port: or the path of a unix socket; ca: over TLS; tls: more options of
     // it; prefix: bytes before all others, in the clear.
-    static async connect(port, { ca, tls, prefix } = {}) {
+    static async connect(port, { ca, tls, prefix, rsv } = {}) {
         const client = new RawClient();
         client.socket = createConnection(typeof port === 'string' ? { path: port }
             : { port, host: '127.0.0.1' });
@@ -45,7 +45,7 @@ export class RawClient {
                 ...tls });
         }
         client.socket.setNoDelay(true);
-        client.reader = new FrameReader((event) => client.#events.push(event));
+        client.reader = new FrameReader((event) => client.#events.push(event), { rsv });
         client.gone = new Promise((done) => client.socket.once('close', () => {
             client.#events.push({ type: 'gone' });
             done();
@@ -65,6 +65,7 @@ export class RawClient {
         if (answer.status !== 101) {
             throw new Error(`handshake: ${answer.status} ${answer.body}`);
         }
+        client.answer = answer;
         return client;
     }
 
