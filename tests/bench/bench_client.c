@@ -30,6 +30,8 @@ static const char usage[] =
     "  --steps             wait for a line on standard input between phases\n"
     "  --rate R            echo: messages a second and connection, default 0\n"
     "  --bytes N           echo: payload of one, 16 to 1000000, default 160\n"
+    "  --deflate           echo: compressed JSON text, --bytes of it, 128 at\n"
+    "                      least; the server must agree to compression\n"
     "  --one-by-one        echo: close each connection once it is set up\n"
     "  --first-message     echo: set up means that a text message came\n"
     "  --until WHAT        hold: it stays once its request is sent, its\n"
@@ -48,6 +50,7 @@ enum choice {
     OPT_STEPS,
     OPT_RATE,
     OPT_BYTES,
+    OPT_DEFLATE,
     OPT_ONE_BY_ONE,
     OPT_FIRST_MESSAGE,
     OPT_UNTIL,
@@ -67,6 +70,7 @@ static const struct option names[] = {
     {"steps", no_argument, NULL, OPT_STEPS},
     {"rate", required_argument, NULL, OPT_RATE},
     {"bytes", required_argument, NULL, OPT_BYTES},
+    {"deflate", no_argument, NULL, OPT_DEFLATE},
     {"one-by-one", no_argument, NULL, OPT_ONE_BY_ONE},
     {"first-message", no_argument, NULL, OPT_FIRST_MESSAGE},
     {"until", required_argument, NULL, OPT_UNTIL},
@@ -120,6 +124,9 @@ flag_set(struct bench_options *options, int option)
     switch (option) {
     case OPT_STEPS:
         options->steps = true;
+        break;
+    case OPT_DEFLATE:
+        options->deflate = true;
         break;
     case OPT_ONE_BY_ONE:
         options->one_by_one = true;

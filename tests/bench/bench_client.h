@@ -27,6 +27,7 @@ struct bench_options {
     const char *until; /* hold: "request", "header" or "answer" */
     bool again;        /* hold: ask again when answered */
     bool fastcgi;      /* hold: speak FastCGI, not HTTP */
+    bool deflate;      /* echo: offer compression, send compressed JSON */
     bool first;        /* echo: the set-up ends with the first message */
     bool one_by_one;   /* echo: close each once it is set up */
     bool steps;

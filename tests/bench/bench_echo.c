@@ -7,10 +7,12 @@
  *
  * Message k of the whole run leaves at k / (connections x rate), on
  * connection k mod connections. It carries the connection's index, its
- * sequence number there, the time it left, and a pattern.
+ * sequence number there, the time it left, and a pattern; or, compressed, the
+ * text of bench_deflate.h with the same stamp.
  */
 
 #include "bench_client.h"
+#include "bench_deflate.h"
 #include "bench_histogram.h"
 #include "bench_ws.h"
 
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STAMP_BYTES 16
+#define STAMP_BYTES BENCH_DEFLATE_STAMP
 #define EVENTS      512
 #define REASONS     8
 #define TICK_NS     1000000ull /* while nothing else sets a time */
@@ -52,6 +54,7 @@ static struct {
     uint64_t received;
     uint64_t wrong;    /* damaged, or another connection's */
     uint64_t repeated; /* came twice, or after a later one */
+    uint64_t packed;   /* came back compressed */
     uint64_t unasked;  /* text messages: events of a session */
     double load_s;     /* the load took */
     struct bench_histogram setup;
@@ -111,6 +114,8 @@ static void
 on_closed(struct bench_ws *ws, const char *why, bool expected)
 {
     run.live -= ws->opened;
+    free(ws->whole);
+    ws->whole = NULL;
     if (expected)
         return;
     reason_count(why);
@@ -165,11 +170,33 @@ echo_take(struct bench_ws *ws, const uint8_t *data, size_t bytes)
         ws->wrong = true;
 }
 
+/* Compressed or not, a message is kept until its end is there. */
+static void
+whole_take(struct bench_ws *ws, const uint8_t *data, size_t bytes, bool last)
+{
+    size_t room = bench_deflate_room();
+
+    if (!ws->whole)
+        ws->whole = malloc(room);
+    if (!ws->whole || bytes > room - ws->have) {
+        ws->wrong = true;
+        return;
+    }
+    memcpy(ws->whole + ws->have, data, bytes);
+    ws->have += bytes;
+    if (!last)
+        return;
+    ws->wrong = !bench_deflate_read(ws->whole, (size_t) ws->have, ws->packed,
+                                    ws->stamp);
+    ws->have = run.options->bytes;
+    run.packed += ws->packed;
+}
+
 static void
 on_piece(struct bench_ws *ws, const uint8_t *data, size_t bytes, bool first,
          bool last)
 {
-    if (ws->message == BENCH_WS_TEXT) {
+    if (!run.options->deflate && ws->message == BENCH_WS_TEXT) {
         run.unasked += last;
         if (last && !ws->set_up)
             setup_end(ws);
@@ -179,7 +206,10 @@ on_piece(struct bench_ws *ws, const uint8_t *data, size_t bytes, bool first,
         ws->have = 0;
         ws->wrong = false;
     }
-    echo_take(ws, data, bytes);
+    if (run.options->deflate)
+        whole_take(ws, data, bytes, last);
+    else
+        echo_take(ws, data, bytes);
     if (last)
         message_end(ws);
 }
@@ -199,6 +229,7 @@ handshakes_begin(void)
         ws->handler = &handler;
         ws->loop = &run.loop;
         ws->request = run.request;
+        ws->deflate = options->deflate;
         ws->index = run.begun++;
         int error = bench_ws_open(ws, &options->target);
         if (error) {
@@ -229,13 +260,13 @@ report_loaded(void)
 {
     printf("{\"phase\":\"loaded\",\"sent\":%llu,\"received\":%llu,"
            "\"lost\":%lld,\"wrong\":%llu,\"repeated\":%llu,"
-           "\"skipped\":%llu,\"unasked\":%llu,\"live\":%u,"
+           "\"skipped\":%llu,\"unasked\":%llu,\"packed\":%llu,\"live\":%u,"
            "\"dropped\":%u,\"seconds\":%.3f,\"rtt\":",
            (unsigned long long) run.sent, (unsigned long long) run.received,
            (long long) (run.sent - run.received - run.wrong),
            (unsigned long long) run.wrong, (unsigned long long) run.repeated,
            (unsigned long long) run.skipped, (unsigned long long) run.unasked,
-           run.live, run.dropped, run.load_s);
+           (unsigned long long) run.packed, run.live, run.dropped, run.load_s);
     bench_histogram_print(&run.rtt, stdout);
     printf(",\"late\":");
     bench_histogram_print(&run.late, stdout);
@@ -243,22 +274,36 @@ report_loaded(void)
     fflush(stdout);
 }
 
+/* Writes the message behind the room for its header; returns its length. */
+static size_t
+message_make(const struct bench_ws *ws, uint8_t *payload)
+{
+    uint8_t stamp[STAMP_BYTES];
+    uint64_t now = bench_now_ns();
+
+    memcpy(stamp, &ws->index, 4);
+    memcpy(stamp + 4, &ws->sent, 4);
+    memcpy(stamp + 8, &now, 8);
+    if (run.options->deflate)
+        return bench_deflate_pack(payload, stamp);
+    memcpy(payload, stamp, STAMP_BYTES);
+    memcpy(payload + STAMP_BYTES, run.pattern + STAMP_BYTES,
+           run.options->bytes - STAMP_BYTES);
+    return run.options->bytes;
+}
+
 static void
 message_send(struct bench_ws *ws)
 {
     uint8_t *payload = run.frame + 14;
-    uint64_t now = bench_now_ns();
+    uint8_t opcode = run.options->deflate ? BENCH_WS_TEXT | BENCH_WS_PACKED
+                                          : BENCH_WS_BINARY;
 
     if (ws->state != BENCH_WS_OPEN) {
         run.skipped++;
         return;
     }
-    memcpy(payload, &ws->index, 4);
-    memcpy(payload + 4, &ws->sent, 4);
-    memcpy(payload + 8, &now, 8);
-    memcpy(payload + STAMP_BYTES, run.pattern + STAMP_BYTES,
-           run.options->bytes - STAMP_BYTES);
-    if (bench_ws_send(ws, BENCH_WS_BINARY, payload, run.options->bytes)) {
+    if (bench_ws_send(ws, opcode, payload, message_make(ws, payload))) {
         run.skipped++;
         return;
     }
@@ -373,7 +418,10 @@ run_prepare(const struct bench_options *options)
 {
     run.options = options;
     run.all = calloc(options->connections, sizeof(*run.all));
-    run.frame = malloc(14 + options->bytes);
+    int error = options->deflate ? bench_deflate_init(options->bytes) : 0;
+    if (error)
+        return error;
+    run.frame = malloc(14 + options->bytes + bench_deflate_room());
     run.pattern = malloc(options->bytes);
     if (!run.all || !run.frame || !run.pattern)
         return -ENOMEM;
@@ -383,8 +431,9 @@ run_prepare(const struct bench_options *options)
                  "GET %s HTTP/1.1\r\nHost: localhost\r\n"
                  "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                  "Sec-WebSocket-Version: 13\r\n"
-                 "Sec-WebSocket-Key: %s\r\n%s\r\n",
-                 options->path, bench_ws_key, options->headers)
+                 "Sec-WebSocket-Key: %s\r\n%s%s\r\n",
+                 options->path, bench_ws_key,
+                 options->deflate ? bench_deflate_offer : "", options->headers)
         < 0)
         return -ENOMEM;
     return bench_loop_init(&run.loop, options->steps);
@@ -413,6 +462,8 @@ bench_echo_run(const struct bench_options *options)
     for (unsigned i = 0; i < options->connections; i++)
         if (run.all[i].state != BENCH_WS_CLOSED)
             bench_ws_drop(&run.all[i], "at the end");
+    if (options->deflate)
+        bench_deflate_end();
     free(run.request);
     free(run.frame);
     free(run.pattern);

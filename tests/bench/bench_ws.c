@@ -6,6 +6,7 @@
  *   bench_ws_send ──► header, mask ──► socket, what does not fit ──► rest
  */
 
+#include "bench_deflate.h"
 #include "bench_ws.h"
 
 #include <errno.h>
@@ -232,7 +233,11 @@ header_take(struct bench_ws *ws)
     unsigned length = head[1] & 0x7f;
     unsigned opcode = head[0] & 0x0f;
 
-    if (head[0] & 0x70 || head[1] & 0x80)
+    unsigned reserved = head[0] & 0x70;
+
+    if (ws->deflate && (opcode == BENCH_WS_TEXT || opcode == BENCH_WS_BINARY))
+        reserved &= ~(unsigned) BENCH_WS_PACKED;
+    if (reserved || head[1] & 0x80)
         return "reserved bits or a mask from the server";
     ws->left = length < 126 ? length : 0;
     for (unsigned i = 2; i < ws->frame_bytes; i++)
@@ -249,6 +254,7 @@ header_take(struct bench_ws *ws)
         return "a frame out of order";
     if (opcode) {
         ws->message = ws->opcode;
+        ws->packed = head[0] & BENCH_WS_PACKED;
         ws->piece_seen = false;
     }
     return NULL;
@@ -340,6 +346,10 @@ http_read(struct bench_ws *ws, const uint8_t *data, size_t bytes)
         snprintf(why, sizeof(why), "refused: %.30s", ws->head);
         why[strcspn(why, "\r\n")] = '\0';
         bench_ws_drop(ws, why);
+        return;
+    }
+    if (ws->deflate && !bench_deflate_is_agreed(ws->head)) {
+        bench_ws_drop(ws, "no compression agreed");
         return;
     }
     ws->state = BENCH_WS_OPEN;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One WebSocket client connection of the load client (RFC 6455, no
- * extensions). It shares no code with the programs it measures. It answers
+ * One WebSocket client connection of the load client (RFC 6455; compressed
+ * messages are passed on as they are). It shares no code with the programs it measures. It answers
  * pings, masks with a fresh mask a frame, never holds a message, and keeps
  * an unsent rest so that a slow server shows as a refused send. Owns its
  * descriptor.
@@ -25,6 +25,7 @@ enum bench_ws_state {
 
 #define BENCH_WS_TEXT   1
 #define BENCH_WS_BINARY 2
+#define BENCH_WS_PACKED 0x40 /* RSV1, with one of them to bench_ws_send */
 #define BENCH_WS_HEAD   4096 /* longest HTTP answer to a handshake */
 
 struct bench_ws;
@@ -52,6 +53,8 @@ struct bench_ws {
     uint8_t frame_bytes;
     uint8_t opcode;  /* of the frame being read */
     uint8_t message; /* opcode of the message being read */
+    bool deflate; /* set by the user: a 101 must agree to it */
+    bool packed;  /* the message being read is compressed */
     bool fin;
     bool piece_seen; /* of the message being read */
     uint64_t left;   /* payload bytes of the frame still to come */
@@ -70,6 +73,7 @@ struct bench_ws {
     uint8_t stamp[16]; /* head of the message being read */
     uint64_t have;     /* bytes of the message being read */
     bool wrong;        /* the message being read is not ours */
+    uint8_t *whole;    /* the message being read, when it is kept */
 };
 
 /* Connects; `request` is a whole handshake with the key of

@@ -3,8 +3,10 @@
 // A WebSocket echo server on Node's `ws`: the peer behind NGINX's own tunnel
 // in the echo rows. usage: node_ws_echo.mjs PORT|SOCKET [options as JSON] (port 0: any)
 //
-// The options are faults for the load client's own test: every n-th message
-// {drop, damage, twice}, {delay} in ms, {fragment} and {ping} switches.
+// {deflate}: permessage-deflate as ours does it, each message on its own at
+// level 1, short ones plain. The other options are faults for the load
+// client's own test: every n-th message {drop, damage, twice}, {delay} in ms,
+// {fragment} and {ping} switches.
 
 import { createRequire } from 'node:module'
 import http from 'node:http'
@@ -12,7 +14,7 @@ import http from 'node:http'
 const require = createRequire(new URL('../package.json', import.meta.url))
 const { WebSocketServer } = require('ws')
 const [where, json = '{}'] = process.argv.slice(2)
-const faults = JSON.parse(json)
+const { deflate = false, ...faults } = JSON.parse(json)
 let count = 0
 
 const hits = n => n && count % n === 0
@@ -46,7 +48,9 @@ function faulty(socket, data, isBinary) {
 
 const plain = Object.keys(faults).length === 0
 const server = http.createServer((request, response) => response.end('ok'))
-const sockets = new WebSocketServer({ server, perMessageDeflate: false })
+const sockets = new WebSocketServer({ server, perMessageDeflate: deflate && {
+    serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 1000,
+    zlibDeflateOptions: { level: 1 } } })
 
 sockets.on('connection', socket => {
     socket.on('message', (data, isBinary) => {

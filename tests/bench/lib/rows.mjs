@@ -10,7 +10,7 @@ import { Scope, httpStack, ourStack, parkedStack, tunnelStack } from './stacks.m
 
 export const rows = [
     { id: 'idle_kb.nginx', unit: 'kB', most: 9.7, group: idle,
-        what: 'anonymous memory of the NGINX worker per idle session' },
+        what: 'anonymous memory of the NGINX worker per idle session, deflate agreed on' },
     { id: 'idle_kb.voiced', unit: 'kB', most: 0.4, group: idle,
         what: 'anonymous memory of voiced per idle echo session' },
     { id: 'idle_kb.voiced_session', unit: 'kB', most: 200, group: idleSession,
@@ -21,6 +21,11 @@ export const rows = [
         what: 'NGINX and voiced CPU, against the tunnel and Node ws' },
     { id: 'echo_4k.nginx_cpu_ratio', unit: 'ratio', most: 1.0, group: echo4k,
         what: 'NGINX CPU per echo of 4 KB, against its proxy_pass tunnel' },
+    { id: 'echo_json_deflate.nginx_cpu_ratio', unit: 'ratio', most: 1.0, group: echoJson,
+        what: 'NGINX CPU per compressed echo of 2 KB JSON, against tunnel and Node, ' +
+            'which compresses there' },
+    { id: 'echo_160.added_p99_ms', unit: 'ms', most: 5, group: echoAdded,
+        what: 'p99 of an echo at half load, less that of Node ws without NGINX' },
     { id: 'http.plain_libfcgi_ratio', unit: 'ratio', least: 1.5, group: http,
         what: 'GET /health/live a second, against a plain libfcgi program' },
     { id: 'parked.health_ratio', unit: 'ratio', most: 3, group: parked,
@@ -82,7 +87,7 @@ async function idle({ quick }) {
     return scoped(async scope => {
         const ours = await ourStack(scope);
         const [nginx, voiced] = await memoryOf(ours.target, [ours.worker, ours.server],
-            { connections });
+            { connections, deflate: true });
         return { 'idle_kb.nginx': nginx, 'idle_kb.voiced': voiced, notes: { connections } };
     });
 }
@@ -110,6 +115,7 @@ async function echoOnce(stack, load) {
     await client.finish();
     demand(line.lost === 0 && line.wrong === 0 && line.repeated === 0 && line.dropped === 0,
         'echoes were lost or damaged', line);
+    demand(!load.deflate || line.packed === line.received, 'echoes came plain', line);
     const [nginx, server] = after.map((seconds, i) => seconds - before[i]);
     const micro = seconds => Number((seconds * 1e6 / line.received).toFixed(2));
     return { nginx: micro(nginx), total: micro(nginx + server), received: line.received,
@@ -135,7 +141,8 @@ const isEven = pair => pair.ours.late < LATE_US && pair.tunnel.late < LATE_US;
 
 async function echoPairs({ rounds, peer }, load) {
     return scoped(async scope => {
-        const stacks = { ours: await ourStack(scope), tunnel: await tunnelStack(scope, peer) };
+        const stacks = { ours: await ourStack(scope),
+            tunnel: await tunnelStack(scope, peer, load) };
         for (const stack of Object.values(stacks)) {
             await echoOnce(stack, { ...load, seconds: 1 });
         }
@@ -166,6 +173,41 @@ async function echo4k(options) {
         seconds: options.quick ? 2 : 4 });
     return { 'echo_4k.nginx_cpu_ratio': echoRatios(found.pairs, 'nginx'),
         notes: echoNotes(found) };
+}
+
+// Where the peer compresses it is Node that does, so its CPU counts as well.
+async function echoJson(options) {
+    const found = await echoPairs(options, { connections: 500, rate: 6, bytes: 2048,
+        deflate: true, seconds: options.quick ? 2 : 4 });
+    const ratios = found.pairs.map(({ ours, tunnel }) => ours.nginx / tunnel.total);
+    return { 'echo_json_deflate.nginx_cpu_ratio': median(ratios), notes: echoNotes(found) };
+}
+
+// Half of the load of echo_160, by three ways in turn; what the third shows,
+// the client and the machine, is taken off.
+async function echoAdded({ rounds, peer, quick }) {
+    const load = { connections: 1000, rate: 12, bytes: 160, seconds: quick ? 2 : 4 };
+    return scoped(async scope => {
+        const tunnel = await tunnelStack(scope, peer);
+        const stacks = { ours: await ourStack(scope), tunnel,
+            direct: { ...tunnel, target: tunnel.direct } };
+        for (const stack of Object.values(stacks)) {
+            await echoOnce(stack, { ...load, seconds: 1 });
+        }
+        const taken = [];
+        for (let round = 0; round < rounds; round++) {
+            const order = Object.keys(stacks);
+            const each = {};
+            for (const side of round % 2 ? order.reverse() : order) {
+                each[side] = await echoOnce(stacks[side], load);
+            }
+            taken.push(each);
+        }
+        const of = side => median(taken.map(each => each[side].p99));
+        return { 'echo_160.added_p99_ms': median(taken.map(({ ours, direct }) =>
+            (ours.p99 - direct.p99) / 1000)),
+        notes: { p99_us: { ours: of('ours'), tunnel: of('tunnel'), direct: of('direct') } } };
+    });
 }
 
 // --- requests

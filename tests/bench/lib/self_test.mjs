@@ -56,6 +56,21 @@ async function echoes() {
     assert.ok(slow.rtt.p50_us >= 29000 && slow.rtt.count === 400, JSON.stringify(slow.rtt));
 }
 
+// Compressed JSON, against a server that compresses, and one that does not.
+async function compressed() {
+    const clean = { sent: 400, received: 400, lost: 0, wrong: 0, repeated: 0 };
+    const line = await faulty({ deflate: true }, { deflate: true, bytes: 2048 });
+    assert.deepEqual({ ...counts(line), packed: line.packed }, { ...clean, packed: 400 });
+    const short = await faulty({ deflate: true }, { deflate: true, bytes: 500 });
+    assert.deepEqual({ ...counts(short), packed: short.packed }, { ...clean, packed: 0 });
+    assert.deepEqual(counts(await faulty({ deflate: true, damage: 25 },
+        { deflate: true, bytes: 70000, connections: 4 })),
+    { sent: 80, received: 77, lost: 0, wrong: 3, repeated: 0 });
+    const [refused] = await withPeer({}, target => Client.run('echo',
+        { target, deflate: true, bytes: 500, connections: 3, seconds: 0, patience: 2 }));
+    assert.deepEqual(refused.reasons, { 'no compression agreed': 3 });
+}
+
 // A server that hangs up: what was not sent is skipped, and told.
 async function hangUps() {
     const line = await faulty({ hang_up: 150 });
@@ -138,7 +153,7 @@ async function badFrames() {
 }
 
 export async function selfTest() {
-    for (const check of [echoes, hangUps, refusals, holders, badFrames]) {
+    for (const check of [echoes, compressed, hangUps, refusals, holders, badFrames]) {
         try {
             await check();
         } catch (error) {

@@ -66,11 +66,13 @@ export async function ourStack(scope, { echo = true, loops = 1 } = {}) {
     return { ...front, server: await serverOf(voiced), voiced };
 }
 
-export async function tunnelStack(scope, socket = 'unix') {
+// deflate: the peer compresses. `direct` is its own socket, without NGINX.
+export async function tunnelStack(scope, socket = 'unix', { deflate = false } = {}) {
     const dir = makeDir('peer');
     const where = socket === 'unix' ? join(dir, 'echo.sock') : '0';
     const log = join(dir, 'echo.log');
-    const peer = new Process(process.execPath, [nodeEcho, where], { log, name: 'echo' });
+    const peer = new Process(process.execPath, [nodeEcho, where, JSON.stringify({ deflate })],
+        { log, name: 'echo' });
     defer(scope, () => peer.stop());
     await peer.ready(() => existsSync(log) && /\n/.test(peer.log()), 'a listening socket');
     const address = JSON.parse(peer.log().split('\n')[0]);
@@ -88,7 +90,8 @@ export async function tunnelStack(scope, socket = 'unix') {
                 proxy_read_timeout 600s;
             }
         }`);
-    return { ...front, server: peer.pid };
+    const direct = socket === 'unix' ? server : `127.0.0.1:${address.port}`;
+    return { ...front, server: peer.pid, direct };
 }
 
 const keptUpstream = (name, socket) => `
