@@ -79,9 +79,9 @@ lint: $B/libvoice.a $B/voiced $B/voiced-server
 sanitize: test-deps
 	@tests/tools/sanitize.sh
 
-## fuzz: every parser of outside bytes, FUZZ_SECONDS (10) each
-fuzz: $(fuzzers)
-	@tests/tools/fuzz.sh $(fuzzers)
+## fuzz: every parser of outside bytes, FUZZ_SECONDS (10) each; FUZZ=NAME… some
+fuzz: $(or $(FUZZ:%=$B/fuzz/fuzz_%),$(fuzzers))
+	@tests/tools/fuzz.sh $^
 
 ## bench: the figures, as ratios against peers in the same run
 bench: test-deps
@@ -158,20 +158,49 @@ $B/unit/test_speech: | $B/voiced-speech.so
 
 .SECONDARY: $(unit:$B/unit/%=$B/obj/unit/%.o) $(kit_o)
 
-# A fuzz target over its corpus, as a unit test with this build's compiler.
-$B/unit/test_fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $B/libvoice.a
+# --- fuzz targets: clang's libFuzzer; and over its corpus each is a unit test
+# with this build's compiler. Pure modules are compiled for each, with its
+# sanitizers; fuzz_voice_* take the relay of the NGINX module between sockets
+# of tests/fuzz/kit. What reads and writes streams for them is not looked at.
+
+fuzz_kit := $(patsubst tests/fuzz/kit/%.c,$B/fuzz/kit/%.o,$(filter-out \
+    tests/fuzz/kit/voice_%,$(wildcard tests/fuzz/kit/*.c)))
+fuzz_c := $(wildcard backend/codec/*.c) $(addprefix backend/,base/buffer.c \
+    base/clock.c base/log.c base/loop.c gate/record_stream.c \
+    gate/stream_link.c)
+fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
+    ngx_module/ngx_http_voice_,relay.c open.c up.c down.c session.c record.c \
+    extension.c pack.c unpack.c zstate.c)
+fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
+fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
+    -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
+    http/modules http/v2) -Dclock_gettime=fuzz_clock -Wno-unused-parameter
+fuzz_extra = $(if $(filter voice_%,$*),$(fuzz_voice_c))
+fuzz_flags = -Itests/fuzz $(if $(filter voice_%,$*),$(fuzz_voice_flags))
+
+$(filter $B/fuzz/fuzz_voice_%,$(fuzzers)) \
+$(filter $B/unit/test_fuzz_voice_%,$(replays)): $(fuzz_voice_c) | $(module)
+
+.SECONDARY: $(fuzz_kit)
+
+$B/fuzz/kit/%.o: tests/fuzz/kit/%.c $(wildcard tests/fuzz/kit/*.h)
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 $(WARN) -g -O2 -fPIC -Itests/fuzz -c $< -o $@
+
+$B/unit/test_fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(fuzz_kit) \
+    $B/libvoice.a
 	@mkdir -p $(@D)
 	@echo "ld $@" && $(CC) $(CFLAGS_ALL) -Wno-missing-prototypes \
-	    -DCORPUS='"tests/fuzz/corpus/$*"' -o $@ $< tests/fuzz/replay.c \
-	    $B/libvoice.a -lcmocka $(DEP_LIBS)
+	    -DCORPUS='"tests/fuzz/corpus/$*"' $(fuzz_flags) -o $@ $< \
+	    tests/fuzz/replay.c $(fuzz_extra) $(fuzz_kit) $B/libvoice.a -lcmocka \
+	    $(DEP_LIBS) -lz
 
-# Fuzzers take the pure floors alone, compiled by clang with coverage.
-fuzz_c := $(wildcard backend/codec/*.c backend/base/buffer.c)
-$B/fuzz/%: tests/fuzz/%.c $(fuzz_c) build/config.h
+$B/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_c) $(fuzz_kit) build/config.h
 	@mkdir -p $(@D)
 	@echo "fuzz $@" && clang -std=gnu11 -g -O1 -D_GNU_SOURCE -Ibackend -Ibuild \
-	    $(DEP_CFLAGS) -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(DEP_LIBS)
+	    $(DEP_CFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(fuzz_extra) \
+	    $(fuzz_kit) $(DEP_LIBS) -lz
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \
     ngx_module/build.sh backend/codec/ws_*.[ch] \

@@ -198,7 +198,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     } else {
         bytes_add(&request, input.data, input.left);
     }
-    if (request.count == 0 || request.count > 65536) {
+    if (request.count == 0 || request.count > 20000) {
         bytes_free(&request);
         return 0;
     }

@@ -16,13 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { TOKEN_BAD = 1000, TOKEN_RECORD };
 
-void
-ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
-                   const char *fmt, ...)
-{
-    (void) level, (void) log, (void) err, (void) fmt;
-}
-
 static void
 record_add(struct tokens *seen, unsigned type, size_t content)
 {

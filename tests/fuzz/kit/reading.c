@@ -3,6 +3,7 @@
 #include "kit/reading.h"
 
 #include <string.h>
+#include <zlib.h>
 
 /* --- arrays */
 
@@ -42,11 +43,17 @@ bytes_free(struct bytes *bytes)
     memset(bytes, 0, sizeof(*bytes));
 }
 
+static void
+tokens_reserve(struct tokens *tokens, size_t more)
+{
+    tokens->items = grown(tokens->items, &tokens->room, tokens->count + more,
+                          sizeof(*tokens->items));
+}
+
 void
 tokens_add(struct tokens *tokens, unsigned token)
 {
-    tokens->items = grown(tokens->items, &tokens->room, tokens->count + 1,
-                          sizeof(*tokens->items));
+    tokens_reserve(tokens, 1);
     tokens->items[tokens->count++] = (uint16_t) token;
 }
 
@@ -122,6 +129,10 @@ struct walk {
     unsigned message; /* TOKEN_TEXT, TOKEN_BINARY, 0: none */
     size_t message_bytes;
     bool begins; /* its kind is not among the tokens yet */
+    bool packed; /* it is compressed */
+    bool inside; /* of a DEFLATE stream that a flush completes */
+    size_t packed_bytes;
+    z_stream *z;
 };
 
 struct head {
@@ -146,7 +157,7 @@ start_is_legal(const struct walk *w)
         return w->message != 0 && rsv == 0;
     case 1:
     case 2:
-        return w->message == 0 && (rsv & ~w->rules->rsv) == 0;
+        return w->message == 0 && (rsv & ~(w->rules->inflate ? 0x40u : 0)) == 0;
     case 8:
     case 9:
     case 10:
@@ -262,23 +273,128 @@ control_take(struct walk *w, const struct head *head, const uint8_t *payload)
     tokens_add(&out->controls, TOKEN_END);
 }
 
-static unsigned
-message_begin(struct walk *w, const struct head *head)
+/* --- compressed messages */
+
+static void
+inflater_open(struct walk *w)
 {
-    size_t limit = w->rules->message_max ? w->rules->message_max : SIZE_MAX;
+    int bits = w->rules->bits ? w->rules->bits : 15;
+
+    if (w->z == NULL) {
+        w->z = calloc(1, sizeof(*w->z));
+        CHECK(w->z != NULL && inflateInit2(w->z, -bits) == Z_OK);
+    } else if (!w->rules->takeover) {
+        CHECK(inflateReset(w->z) == Z_OK);
+    }
+}
+
+static void
+inflater_close(struct walk *w)
+{
+    if (w->z != NULL) {
+        inflateEnd(w->z);
+        free(w->z);
+    }
+}
+
+/* A stream that says it is at its end goes on all the same (RFC 7692,
+ * 7.2.3.5), and may look back at what it said. */
+static void
+inflater_go_on(z_stream *z)
+{
+    uint8_t window[32768];
+    uInt bytes = 0;
+
+    CHECK(inflateGetDictionary(z, window, &bytes) == Z_OK);
+    CHECK(inflateReset(z) == Z_OK);
+    CHECK(inflateSetDictionary(z, window, bytes) == Z_OK);
+}
+
+static unsigned data_take(struct walk *w, const uint8_t *payload, size_t count);
+
+static unsigned
+packed_take(struct walk *w, const uint8_t *payload, size_t count)
+{
+    uint8_t out[4096];
+    unsigned end = 0;
+    int rc;
+
+    if (count == 0) {
+        return 0;
+    }
+    w->z->next_in = (Bytef *) (uintptr_t) payload;
+    w->z->avail_in = (uInt) count;
+    do {
+        w->z->next_out = out;
+        w->z->avail_out = sizeof(out);
+        rc = inflate(w->z, Z_SYNC_FLUSH);
+        end = data_take(w, out, sizeof(out) - w->z->avail_out);
+        w->inside = rc != Z_STREAM_END || w->z->avail_in > 0;
+        if (rc == Z_STREAM_END) {
+            inflater_go_on(w->z);
+        } else if (end == 0 && rc != Z_OK && rc != Z_BUF_ERROR) {
+            end = 1007;
+        }
+    } while (end == 0 && (w->z->avail_in > 0 || w->z->avail_out == 0));
+    return end;
+}
+
+/* What a sender cuts off (RFC 7692, 7.2.1), unless the stream said that it is
+ * at its end: only then is a message whole that ends between two blocks. */
+static unsigned
+packed_end(struct walk *w)
+{
+    static const uint8_t flush[] = {0, 0, 0xff, 0xff};
+    unsigned end;
+
+    if (!w->inside) {
+        return 0;
+    }
+    end = packed_take(w, flush, sizeof(flush));
+    if (end == 0
+        && (!w->inside || !(w->z->data_type & 128) || w->z->data_type & 63)) {
+        end = 1007;
+    }
+    return end;
+}
+
+/* --- messages */
+
+/* The next frame of the message is `bytes` long. */
+static unsigned
+message_grow(struct walk *w, uint64_t bytes)
+{
+    size_t limit = w->rules->message_max ? w->rules->message_max : SIZE_MAX / 4;
+    size_t *sum = w->packed ? &w->packed_bytes : &w->message_bytes;
+
+    if (w->packed) {
+        /* a compressor may add as much */
+        limit += limit / 1024 + 64;
+    }
+    if (bytes > limit - *sum) {
+        return 1009;
+    }
+    *sum += (size_t) bytes;
+    return 0;
+}
+
+static unsigned
+message_begin(struct walk *w, const struct head *head, bool packed)
+{
     bool first = head->opcode != 0;
 
     if (first) {
         w->message = head->opcode == 1 ? TOKEN_TEXT : TOKEN_BINARY;
-        w->message_bytes = 0;
+        w->packed = packed;
+        w->message_bytes = w->packed_bytes = 0;
         w->text.have = 0;
+        w->inside = false;
+        if (packed) {
+            inflater_open(w);
+        }
     }
-    if (head->length > limit - w->message_bytes) {
-        return 1009;
-    }
-    w->message_bytes += (size_t) head->length;
     w->begins |= first;
-    return 0;
+    return message_grow(w, head->length);
 }
 
 /* Before its first byte, or its end: an empty beginning says nothing. */
@@ -294,14 +410,21 @@ message_name(struct walk *w)
 static unsigned
 data_take(struct walk *w, const uint8_t *payload, size_t count)
 {
+    size_t limit = w->rules->message_max ? w->rules->message_max : SIZE_MAX;
     bool checked = w->message == TOKEN_TEXT && !w->rules->any_text;
 
+    struct tokens *data = &w->out->data;
+
+    tokens_reserve(data, count + 1);
     for (size_t i = 0; i < count; i++) {
+        if (w->packed && w->message_bytes++ == limit) {
+            return 1009;
+        }
         if (checked && !text_push(&w->text, payload[i])) {
             return 1007;
         }
         message_name(w);
-        tokens_add(&w->out->data, payload[i]);
+        data->items[data->count++] = payload[i];
     }
     return 0;
 }
@@ -310,14 +433,29 @@ static unsigned
 message_end(struct walk *w)
 {
     bool checked = w->message == TOKEN_TEXT && !w->rules->any_text;
+    unsigned end = w->packed ? packed_end(w) : 0;
 
-    if (checked && w->text.have > 0) {
-        return 1007;
+    if (end != 0 || (checked && w->text.have > 0)) {
+        return end ? end : 1007;
     }
     message_name(w);
     tokens_add(&w->out->data, TOKEN_END);
     w->message = 0;
     return 0;
+}
+
+static unsigned
+data_frame_take(struct walk *w, const struct head *head, const uint8_t *payload,
+                size_t count)
+{
+    unsigned end = w->packed ? packed_take(w, payload, count)
+                             : data_take(w, payload, count);
+
+    if (end == 0 && head->fin && count == head->length) {
+        end = message_end(w);
+    }
+    w->out->packed = w->packed;
+    return end;
 }
 
 /* One frame, as far as it is there; false: there is no next one. */
@@ -329,6 +467,7 @@ frame_take(struct walk *w)
     uint8_t *payload;
     size_t count;
     int rc = head_read(w, &head);
+    bool packed = w->at[0] & 0x40;
 
     out->sure = out->data.count;
     if (rc <= 0) {
@@ -337,7 +476,7 @@ frame_take(struct walk *w)
         return false;
     }
     w->at += head.bytes;
-    if (head.opcode < 8 && (out->end = message_begin(w, &head)) != 0) {
+    if (head.opcode < 8 && (out->end = message_begin(w, &head, packed)) != 0) {
         return false;
     }
     count = (size_t) (w->end - w->at);
@@ -349,10 +488,7 @@ frame_take(struct walk *w)
         payload[i] = w->at[i] ^ head.mask[i % 4];
     }
     if (head.opcode < 8) {
-        out->end = data_take(w, payload, count);
-        if (out->end == 0 && head.fin && !out->partial) {
-            out->end = message_end(w);
-        }
+        out->end = data_frame_take(w, &head, payload, count);
     } else if (!out->partial) {
         control_take(w, &head, payload);
     }
@@ -378,6 +514,7 @@ frames_read(struct frames *frames, const struct frames_rules *rules,
     if (frames->end == 0) {
         frames->sure = frames->data.count;
     }
+    inflater_close(&w);
 }
 
 void

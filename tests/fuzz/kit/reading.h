@@ -56,8 +56,10 @@ bool text_push(struct text *text, uint8_t byte);
 struct frames_rules {
     bool masked;
     bool any_text;      /* not checked for UTF-8 */
-    size_t message_max; /* payload bytes of a message; 0: no limit */
-    uint8_t rsv;        /* allowed on the first frame of a message */
+    bool inflate;       /* RSV1: a message is compressed (RFC 7692) */
+    bool takeover;      /* with what the message before left behind */
+    uint8_t bits;       /* of the window; 0: 15 */
+    size_t message_max; /* bytes of a message; 0: no limit */
 };
 
 #define FRAMES_CLOSED 1 /* by a sound close frame */
@@ -68,6 +70,7 @@ struct frames {
     size_t sure;            /* tokens of data before the frame that ended it */
     size_t used;            /* bytes up to the end of the last whole frame */
     unsigned end;           /* 0 open, FRAMES_CLOSED, or a close code */
+    bool packed;            /* which a compressed message got */
     uint8_t close[125];     /* payload of a sound close frame */
     size_t close_bytes;
     bool partial; /* ends within a frame */

@@ -3,6 +3,7 @@
 #include "kit/script.h"
 
 #include <string.h>
+#include <zlib.h>
 
 void
 dice_init(struct dice *dice, uint32_t seed)
@@ -57,9 +58,11 @@ input_part(struct input *input, size_t count)
 
 struct writer {
     struct bytes *out;
-    bool masked;
+    const struct script_rules *rules;
     bool message;   /* one is unfinished */
+    bool packed;    /* it is compressed */
     size_t made_up; /* bytes of payload so far */
+    z_stream z;
 };
 
 static uint8_t
@@ -77,7 +80,7 @@ static void
 header_write(struct writer *w, unsigned first, size_t length,
              const uint8_t mask[4])
 {
-    unsigned bit = w->masked ? 0x80 : 0;
+    unsigned bit = w->rules->masked ? 0x80 : 0;
 
     bytes_put(w->out, first);
     if (length < 126) {
@@ -92,7 +95,7 @@ header_write(struct writer *w, unsigned first, size_t length,
             bytes_put(w->out, (unsigned) ((uint64_t) length >> shift));
         }
     }
-    if (w->masked) {
+    if (w->rules->masked) {
         bytes_add(w->out, mask, 4);
     }
 }
@@ -110,41 +113,86 @@ opcode_of(struct writer *w, unsigned kind, bool fin)
 }
 
 static void
+payload_make(struct writer *w, struct bytes *payload, unsigned op,
+             size_t length, struct input *script)
+{
+    for (size_t i = 0; i < length; i++) {
+        bytes_put(payload,
+                  op & 16 ? made_up_byte(w, length & 1) : input_byte(script));
+    }
+}
+
+/* A part of a message; of the last one the end is not sent. */
+static void
+payload_pack(struct writer *w, struct bytes *payload, bool fin)
+{
+    struct bytes packed = {.data = NULL};
+    uint8_t out[512];
+
+    w->z.next_in = payload->data;
+    w->z.avail_in = (uInt) payload->count;
+    do {
+        w->z.next_out = out;
+        w->z.avail_out = sizeof(out);
+        deflate(&w->z, fin ? Z_SYNC_FLUSH : Z_NO_FLUSH);
+        bytes_add(&packed, out, sizeof(out) - w->z.avail_out);
+    } while (w->z.avail_out == 0);
+    if (fin && packed.count >= 4) {
+        packed.count -= 4;
+    }
+    if (fin && !w->rules->takeover) {
+        deflateReset(&w->z);
+    }
+    bytes_free(payload);
+    *payload = packed;
+}
+
+static void
 frame_write(struct writer *w, unsigned op, size_t length, struct input *script)
 {
-    static const uint8_t zeros[4];
     uint8_t mask[4] = {(uint8_t) op, 0x5a, (uint8_t) length, 0xc3};
-    unsigned first = opcode_of(w, op & 7, op & 8);
+    struct bytes payload = {.data = NULL};
+    unsigned opcode = opcode_of(w, op & 7, op & 8);
 
-    if (first >= 8) {
+    if (opcode >= 8) {
         length %= 126;
     }
     if (!(op & 16) && length > script->left) {
         length = script->left;
     }
-    if (!(op & 128)) {
-        memcpy(mask, zeros, 4);
+    if (!(op & 128) || !w->rules->masked) {
+        memset(mask, 0, 4);
     }
-    if (!w->masked) {
-        memcpy(mask, zeros, 4);
+    payload_make(w, &payload, op, length, script);
+    if (opcode == 1 || opcode == 2) {
+        w->packed = w->rules->deflate && (op & 64) && (op & 16);
     }
-    first |= (op & 8 ? 0x80 : 0) | (op & 64 ? 0x40 : 0);
-    header_write(w, first, length, mask);
-    for (size_t i = 0; i < length; i++) {
-        uint8_t byte =
-            op & 16 ? made_up_byte(w, length & 1) : input_byte(script);
-
-        bytes_put(w->out, byte ^ mask[i % 4]);
+    if (opcode < 8 && w->packed) {
+        payload_pack(w, &payload, op & 8);
     }
+    if (opcode == 0 && w->rules->deflate) {
+        op &= ~64u;
+    }
+    header_write(w, opcode | (op & 8 ? 0x80 : 0) | (op & 64 ? 0x40 : 0),
+                 payload.count, mask);
+    for (size_t i = 0; i < payload.count; i++) {
+        bytes_put(w->out, payload.data[i] ^ mask[i % 4]);
+    }
+    bytes_free(&payload);
 }
 
 void
-script_frames(struct bytes *out, struct input script, bool masked, size_t limit)
+script_frames(struct bytes *out, struct input script,
+              const struct script_rules *rules)
 {
-    struct writer w = {.out = out, .masked = masked};
+    struct writer w = {.out = out, .rules = rules};
     size_t start = out->count;
 
-    while (script.left > 0 && out->count - start < limit) {
+    if (rules->deflate) {
+        CHECK(deflateInit2(&w.z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY)
+              == Z_OK);
+    }
+    while (script.left > 0 && out->count - start < rules->limit) {
         unsigned op = input_byte(&script);
         size_t length = input_byte(&script);
 
@@ -155,6 +203,9 @@ script_frames(struct bytes *out, struct input script, bool masked, size_t limit)
             continue;
         }
         frame_write(&w, op, op & 32 ? length * 257 : length, &script);
+    }
+    if (rules->deflate) {
+        deflateEnd(&w.z);
     }
 }
 

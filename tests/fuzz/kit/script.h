@@ -5,8 +5,8 @@
  * is fuzzed meets messages larger than its buffers from an input that mutates
  * well.
  *
- *   op: 0-2 kind, 3 FIN, 4 made-up payload, 5 length * 257, 6 RSV1, 7 masked
- *       by something (else by zeros)
+ *   op: 0-2 kind, 3 FIN, 4 made-up payload, 5 length * 257, 6 RSV1 (made-up
+ *       payload is compressed), 7 masked by something (else by zeros)
  *   length, then that many bytes of payload unless they are made up
  */
 
@@ -33,9 +33,16 @@ uint8_t input_byte(struct input *input);
 uint32_t input_number(struct input *input, unsigned bytes);
 struct input input_part(struct input *input, size_t count);
 
-/* Appends the frames of the script, at most about `limit` bytes. */
-void script_frames(struct bytes *out, struct input script, bool masked,
-                   size_t limit);
+struct script_rules {
+    bool masked;
+    bool deflate;  /* RSV1 compresses; else it is a bit like another */
+    bool takeover; /* what is compressed looks back at other messages */
+    size_t limit;  /* of bytes, about */
+};
+
+/* Appends the frames of the script. */
+void script_frames(struct bytes *out, struct input script,
+                   const struct script_rules *rules);
 
 /*
  * Appends records of `type` that carry the bytes, cut and padded by the dice,

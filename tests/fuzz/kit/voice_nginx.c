@@ -3,6 +3,7 @@
 #include "kit/voice_nginx.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* --- what the module takes from NGINX */
 
@@ -13,9 +14,13 @@ ngx_event_actions_t ngx_event_actions;
 ngx_queue_t ngx_posted_next_events;
 ngx_queue_t ngx_posted_events;
 ngx_rbtree_t ngx_event_timer_rbtree;
-volatile ngx_cycle_t *ngx_cycle;
+static ngx_cycle_t cycle;
+volatile ngx_cycle_t *ngx_cycle = &cycle;
 ngx_module_t ngx_http_core_module = {.ctx_index = 0};
 ngx_module_t ngx_http_voice_module = {.ctx_index = 1};
+
+static uint64_t counts[ngx_http_voice_n];
+uint64_t *ngx_http_voice_counts = counts;
 
 static struct fake_session *session;
 static size_t blocks;
@@ -89,6 +94,12 @@ ngx_destroy_pool(ngx_pool_t *pool)
     }
 }
 
+ngx_int_t
+ngx_strncasecmp(u_char *one, u_char *two, size_t n)
+{
+    return strncasecmp((char *) one, (char *) two, n);
+}
+
 void
 ngx_rbtree_insert(ngx_rbtree_t *tree, ngx_rbtree_node_t *node)
 {
@@ -151,6 +162,36 @@ fuzz_clock(clockid_t id, struct timespec *now)
 
 /* --- what the relay takes from the rest of the module */
 
+void
+ngx_http_voice_count_rtt(uint64_t rtt)
+{
+    (void) rtt;
+}
+
+void
+ngx_http_voice_count_broken(ngx_uint_t code)
+{
+    (void) code;
+}
+
+void
+ngx_http_voice_count_stall(ngx_uint_t up, ngx_msec_t stall)
+{
+    (void) up, (void) stall;
+}
+
+void
+ngx_http_voice_count_begin(ngx_http_voice_ctx_t *ctx)
+{
+    (void) ctx;
+}
+
+void
+ngx_http_voice_count_closed(ngx_uint_t code)
+{
+    (void) code;
+}
+
 ngx_http_voice_block_t *
 ngx_http_voice_get_block(ngx_log_t *log)
 {
@@ -197,6 +238,11 @@ ngx_http_voice_finalize(ngx_http_voice_ctx_t *ctx, ngx_int_t rc)
     CHECK(ctx == session->ctx && ctx->phase != ngx_http_voice_done);
     ctx->phase = ngx_http_voice_done;
     ngx_http_voice_close_peer(ctx, 0);
+    ngx_http_voice_deflate_end(ctx);
+    if (ctx->pongs) {
+        ngx_http_voice_put_block(ctx->pongs);
+        ctx->pongs = NULL;
+    }
     if (ctx->down.block) {
         ngx_http_voice_end_stall(ctx, &ctx->down);
         ngx_http_voice_put_block(ctx->down.block);
@@ -333,6 +379,9 @@ fake_session_init(struct fake_session *s, uint32_t seed)
     s->conf.max_message_size = 24u << 20;
     s->conf.ping_interval = 20000;
     s->conf.ping_timeout = 10000;
+    s->conf.deflate = 1;
+    s->conf.deflate_level = 1;
+    s->conf.deflate_min_length = 1000;
     locations[0] = &s->core;
     locations[1] = &s->conf;
     s->request.loc_conf = locations;
@@ -378,6 +427,23 @@ buffer_set(ngx_buf_t *buf, struct fake_socket *socket, size_t count)
     socket->arrived = socket->taken = count;
     buf->pos = socket->in.data;
     buf->last = buf->pos + count;
+}
+
+void
+fake_session_offer(struct fake_session *s, const char *offer)
+{
+    static u_char name[] = "Sec-WebSocket-Extensions";
+    size_t length = strlen(offer);
+
+    s->offer.hash = 1;
+    s->offer.key.data = name;
+    s->offer.key.len = sizeof(name) - 1;
+    s->offer.value.data = ngx_pnalloc(s->request.pool, length + 1);
+    s->offer.value.len = length;
+    memcpy(s->offer.value.data, offer, length + 1);
+    s->request.headers_in.headers.part.elts = &s->offer;
+    s->request.headers_in.headers.part.nelts = 1;
+    CHECK(ngx_http_voice_agree(s->ctx) == NGX_OK);
 }
 
 void

@@ -11,7 +11,7 @@
 #ifndef FUZZ_VOICE_NGINX_H
 #define FUZZ_VOICE_NGINX_H
 
-#include "ngx_http_voice.h"
+#include "ngx_http_voice_deflate.h"
 
 #include "kit/reading.h"
 #include "kit/script.h"
@@ -42,6 +42,7 @@ struct fake_session {
     ngx_http_voice_ctx_t *ctx; /* NULL once it was finalized */
     ngx_int_t result;
     ngx_buf_t early;
+    ngx_table_elt_t offer;
     ngx_log_t log;
     struct dice dice;
 };
@@ -50,6 +51,10 @@ struct fake_session {
 void fake_session_init(struct fake_session *s, uint32_t seed);
 /* Frees everything; fails when the module kept a block or a pool. */
 void fake_session_deinit(struct fake_session *s);
+
+/* Before that: the client offers these extensions, and what is agreed on is
+ * in ctx->deflate. */
+void fake_session_offer(struct fake_session *s, const char *offer);
 
 /* As after the 101: `early` bytes of the client came with the handshake,
  * `rest` bytes of the upstream with the header of its answer. */
