@@ -2,10 +2,10 @@
 
 /*
  * One WebSocket client connection of the load client (RFC 6455; compressed
- * messages are passed on as they are). It shares no code with the programs it measures. It answers
- * pings, masks with a fresh mask a frame, never holds a message, and keeps
- * an unsent rest so that a slow server shows as a refused send. Owns its
- * descriptor.
+ * messages are passed on as they are). It shares no code with the programs it
+ * measures. It answers pings, masks with a fresh mask a frame, never holds a
+ * message, and keeps an unsent rest so that a slow server shows as a refused
+ * send. Owns its descriptor.
  */
 
 #ifndef BENCH_WS_H
@@ -53,8 +53,8 @@ struct bench_ws {
     uint8_t frame_bytes;
     uint8_t opcode;  /* of the frame being read */
     uint8_t message; /* opcode of the message being read */
-    bool deflate; /* set by the user: a 101 must agree to it */
-    bool packed;  /* the message being read is compressed */
+    bool deflate;    /* set by the user: a 101 must agree to it */
+    bool packed;     /* the message being read is compressed */
     bool fin;
     bool piece_seen; /* of the message being read */
     uint64_t left;   /* payload bytes of the frame still to come */
