@@ -162,6 +162,7 @@ struct ngx_http_voice_ctx_s {
     unsigned                       need_end:1;
     unsigned                       need_abort:1;
     unsigned                       measured:1;
+    unsigned                       need_drain:1;
 
     /* frames came together with the handshake */
     unsigned                       early:1;
@@ -186,6 +187,11 @@ struct ngx_http_voice_ctx_s {
     uint16_t                       close_code;
     ngx_str_t                      close_reason;
     ngx_str_t                      session_id;
+    ngx_queue_t                    queue;     /* of the worker's sessions */
+
+    /* why the upstream ends first, the client unread until our Close */
+    char                          *held;
+    ngx_msec_t                     held_since;
 
     ngx_msec_t                     started;
     ngx_msec_t                     pinged;
@@ -263,6 +269,7 @@ void ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx);
 /* ngx_http_voice_relay.c: the pump */
 
 void ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx);
+ngx_uint_t ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx);
 void ngx_http_voice_client_read(ngx_http_request_t *r);
 void ngx_http_voice_client_write(ngx_http_request_t *r);
 
@@ -317,6 +324,17 @@ void ngx_http_voice_end_stall(ngx_http_voice_ctx_t *ctx,
 
 void ngx_http_voice_count_begin(ngx_http_voice_ctx_t *ctx);
 void ngx_http_voice_count_end(ngx_http_voice_ctx_t *ctx, ngx_int_t rc);
+
+/* ngx_http_voice_drain.c: a worker that shuts down, and its sessions */
+
+ngx_int_t ngx_http_voice_init_process(ngx_cycle_t *cycle);
+void ngx_http_voice_exit_process(ngx_cycle_t *cycle);
+void ngx_http_voice_enter(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_leave(ngx_http_voice_ctx_t *ctx);
+void ngx_http_voice_linger(ngx_connection_t *c);
+ngx_msec_t ngx_http_voice_drain_left(ngx_http_voice_ctx_t *ctx);
+ngx_http_voice_block_t *ngx_http_voice_drain_notice(
+    ngx_http_voice_ctx_t *ctx);
 
 /* ngx_http_voice_block.c */
 ngx_http_voice_block_t *ngx_http_voice_get_block(ngx_log_t *log);

@@ -9,9 +9,6 @@
 #include "ngx_http_voice.h"
 
 
-#define NGX_HTTP_VOICE_DRAIN  600000
-
-
 static ngx_uint_t ngx_http_voice_is_reserved(ngx_str_t *name);
 static char *ngx_http_voice_check_link(ngx_conf_t *cf,
     ngx_http_voice_loc_conf_t *conf);
@@ -261,8 +258,6 @@ char *
 ngx_http_voice_merge_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *prev,
     ngx_http_voice_loc_conf_t *conf)
 {
-    ngx_msec_t                 limit;
-    ngx_core_conf_t           *ccf;
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_ptr_value(conf->upstream.local, prev->upstream.local, NULL);
@@ -302,16 +297,8 @@ ngx_http_voice_merge_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *prev,
     ngx_conf_merge_msec_value(conf->ping_timeout, prev->ping_timeout, 20000);
     ngx_conf_merge_msec_value(conf->idle_timeout, prev->idle_timeout, 0);
     ngx_conf_merge_msec_value(conf->max_session, prev->max_session, 0);
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    limit = ccf->shutdown_timeout;
-
-    if (limit == 0 || limit > NGX_HTTP_VOICE_DRAIN) {
-        limit = NGX_HTTP_VOICE_DRAIN;    /* NGX_CONF_UNSET_MSEC as well */
-    }
-
-    ngx_conf_merge_msec_value(conf->drain_timeout, prev->drain_timeout, limit);
+    ngx_conf_merge_msec_value(conf->drain_timeout, prev->drain_timeout,
+                              600000);
 
     ngx_conf_merge_value(conf->deflate, prev->deflate, 1);
     ngx_conf_merge_value(conf->deflate_level, prev->deflate_level, 1);
@@ -336,8 +323,6 @@ ngx_http_voice_merge_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *prev,
 static char *
 ngx_http_voice_check_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *conf)
 {
-    ngx_core_conf_t  *ccf;
-
     if (conf->upstream.buffer_size < 1024
         || conf->upstream.buffer_size > NGX_HTTP_VOICE_BLOCK_SIZE / 2)
     {
@@ -357,20 +342,6 @@ ngx_http_voice_check_link(ngx_conf_t *cf, ngx_http_voice_loc_conf_t *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"voice_idle_timeout\" is longer than "
                            "\"voice_max_session\"");
-        return NGX_CONF_ERROR;
-    }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    if (conf->upstream.upstream
-        && ccf->shutdown_timeout != NGX_CONF_UNSET_MSEC
-        && ccf->shutdown_timeout != 0
-        && conf->drain_timeout > ccf->shutdown_timeout)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"voice_drain_timeout\" is longer than "
-                           "\"worker_shutdown_timeout\"");
         return NGX_CONF_ERROR;
     }
 

@@ -115,6 +115,9 @@ char *ngx_http_voice_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_voice_merge_link(ngx_conf_t *cf,
     ngx_http_voice_loc_conf_t *prev, ngx_http_voice_loc_conf_t *conf);
 
+/* ngx_http_voice_drain.c: of voice_drain_timeout */
+char *ngx_http_voice_check_drain(ngx_conf_t *cf, void *post, void *data);
+
 /* ngx_http_voice_policy.c: directives of the policy */
 
 char *ngx_http_voice_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -31,6 +31,10 @@ static char *ngx_http_voice_bounds(ngx_conf_t *cf, void *post, void *data);
 
 static ngx_conf_post_t  ngx_http_voice_time_post = { ngx_http_voice_bounds };
 
+static ngx_conf_post_t  ngx_http_voice_drain_post = {
+    ngx_http_voice_check_drain
+};
+
 
 static ngx_conf_num_bounds_t  ngx_http_voice_level_post = {
     ngx_conf_check_num_bounds, 1, 9
@@ -181,7 +185,7 @@ static ngx_command_t  ngx_http_voice_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       ngx_http_voice_field(drain_timeout),
-      &ngx_http_voice_time_post },
+      &ngx_http_voice_drain_post },
 
     { ngx_string("voice_deflate"),
       NGX_HTTP_VOICE_ALL|NGX_CONF_FLAG,
@@ -337,10 +341,10 @@ ngx_module_t  ngx_http_voice_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_voice_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_voice_exit_process,           /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };

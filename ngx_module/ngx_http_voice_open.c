@@ -122,6 +122,7 @@ ngx_http_voice_begin(ngx_http_voice_ctx_t *ctx)
     }
 
     ngx_http_voice_set_timer(ctx);
+    ngx_http_voice_enter(ctx);
     ngx_http_voice_relay(ctx);
 }
 

@@ -27,6 +27,7 @@ static ngx_uint_t ngx_http_voice_send_up(ngx_http_voice_ctx_t *ctx,
 static ngx_uint_t ngx_http_voice_send_down(ngx_http_voice_ctx_t *ctx,
     ngx_uint_t moved);
 static ngx_uint_t ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx);
+static ngx_uint_t ngx_http_voice_send_notice(ngx_http_voice_ctx_t *ctx);
 static ngx_uint_t ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx);
 static ssize_t ngx_http_voice_recv_client(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b, size_t size);
@@ -171,13 +172,20 @@ ngx_http_voice_turn(ngx_http_voice_ctx_t *ctx)
         moved |= ngx_http_voice_flush_up(ctx);
     }
 
+    if (ctx->need_drain && ctx->up.block == NULL) {
+        moved |= ngx_http_voice_send_notice(ctx);
+    }
+
     if (ctx->closed) {
 
         if (ctx->deflate) {
             ngx_http_voice_unpack_end(ctx);
         }
 
-    } else if (ctx->up.block == NULL) {
+    } else if (ctx->up.block == NULL
+               && (!ctx->held || ctx->close_sent
+                   || ngx_http_voice_has_input(ctx)))
+    {
         moved |= ngx_http_voice_read_client(ctx);
     }
 
@@ -349,6 +357,15 @@ ngx_http_voice_send_pending(ngx_http_voice_ctx_t *ctx)
 
 
 static ngx_uint_t
+ngx_http_voice_send_notice(ngx_http_voice_ctx_t *ctx)
+{
+    ctx->up.block = ngx_http_voice_drain_notice(ctx);
+
+    return ctx->up.block ? ngx_http_voice_flush_up(ctx) : 0;
+}
+
+
+static ngx_uint_t
 ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
 {
     ssize_t                  n;
@@ -404,6 +421,15 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
     (void) ngx_http_voice_flush_up(ctx);
 
     return 1;
+}
+
+
+/* bytes of the client that were read and have not been passed on */
+
+ngx_uint_t
+ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx)
+{
+    return ctx->early || (ctx->deflate && ctx->deflate->client_input);
 }
 
 

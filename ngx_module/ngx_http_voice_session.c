@@ -7,7 +7,7 @@
  *   upstream closes  its Close is passed on and the client's is awaited
  *   protocol error   the upstream gets a Close, the client what the upstream
  *                    had to say to all before the error, then a Close
- *   time is over     both get a Close
+ *   time is over     as well, and the client is not read meanwhile
  *   client lost      the upstream gets ABORT_REQUEST
  *   upstream lost    the client gets Close 1011
  *
@@ -22,10 +22,17 @@
 
 #define NGX_HTTP_VOICE_CLOSE_WAIT  3000    /* for the other side's end */
 #define NGX_HTTP_VOICE_FAIL_WAIT   500     /* for the last answers */
+#define NGX_HTTP_VOICE_HOLD_WAIT   5000    /* when all is in good order */
+#define NGX_HTTP_VOICE_INPUT_WAIT  50      /* for its taking what was read */
 #define NGX_HTTP_VOICE_MAX_WAIT    60000
 #define NGX_HTTP_VOICE_RECHECK     1000
 
 
+static void ngx_http_voice_farewell_client(ngx_http_voice_ctx_t *ctx);
+static void ngx_http_voice_farewell_peer(ngx_http_voice_ctx_t *ctx);
+static ngx_http_voice_block_t *ngx_http_voice_last_block(
+    ngx_http_voice_leg_t *leg, ngx_connection_t *c);
+static void ngx_http_voice_close_timer(ngx_http_voice_ctx_t *ctx);
 static void ngx_http_voice_expire(ngx_http_voice_ctx_t *ctx, char *reason);
 static void ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx);
 static ngx_msec_t ngx_http_voice_sooner(ngx_msec_t wait, ngx_msec_t since,
@@ -134,47 +141,51 @@ ngx_http_voice_client_lost(ngx_http_voice_ctx_t *ctx)
 }
 
 
-/* worker_shutdown_timeout: one try, nobody waits for the outcome */
+/*
+ * worker_shutdown_timeout, or a fast shutdown: one try each way, and nobody
+ * waits for the outcome.
+ */
 
 void
 ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx)
 {
-    ssize_t                  n;
-    ngx_connection_t        *c;
-    ngx_http_voice_block_t  *b;
-
     static u_char  reason[] = "server is shutting down";
 
-    if ((ctx->phase != ngx_http_voice_open
-         && ctx->phase != ngx_http_voice_close)
-        || ctx->close_sent || ctx->client_gone)
+    if (ctx->phase != ngx_http_voice_open
+        && ctx->phase != ngx_http_voice_close)
     {
         return;
     }
 
-    c = ctx->request->connection;
-    b = ctx->down.block;
-
-    if (b) {
-        n = c->send(c, b->pos, b->last - b->pos);
-
-        if (n != b->last - b->pos) {
-            return;
-        }
-
-        ctx->down.block = NULL;
-
-    } else {
-        b = ngx_http_voice_get_block(c->log);
-        if (b == NULL) {
-            return;
-        }
+    if (!ctx->close_sent && !ctx->client_gone) {
+        ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, reason,
+                                 sizeof(reason) - 1);
+        ngx_http_voice_farewell_client(ctx);
     }
 
-    b->pos = b->data;
-    b->last = b->pos;
-    ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, reason,
-                             sizeof(reason) - 1);
+    if (ctx->close_sent && !ctx->client_gone) {
+        ngx_http_voice_linger(ctx->request->connection);
+    }
+
+    if (ctx->need_end && ctx->peer) {
+        ngx_http_voice_farewell_peer(ctx);
+    }
+}
+
+
+static void
+ngx_http_voice_farewell_client(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_connection_t        *c;
+    ngx_http_voice_block_t  *b;
+
+    c = ctx->request->connection;
+
+    b = ngx_http_voice_last_block(&ctx->down, c);
+    if (b == NULL) {
+        return;
+    }
+
     ngx_http_voice_control(ctx, b);
 
     (void) c->send(c, b->pos, b->last - b->pos);
@@ -183,21 +194,67 @@ ngx_http_voice_farewell(ngx_http_voice_ctx_t *ctx)
 }
 
 
+static void
+ngx_http_voice_farewell_peer(ngx_http_voice_ctx_t *ctx)
+{
+    ngx_connection_t        *c;
+    ngx_http_voice_block_t  *b;
+
+    c = ctx->peer;
+
+    b = ngx_http_voice_last_block(&ctx->up, c);
+    if (b == NULL) {
+        return;
+    }
+
+    ngx_http_voice_end_up(ctx, b);
+
+    (void) c->send(c, b->pos, b->last - b->pos);
+
+    ngx_http_voice_put_block(b);
+}
+
+
+/* an empty block, once what is blocked has gone; NULL: it can't go */
+
+static ngx_http_voice_block_t *
+ngx_http_voice_last_block(ngx_http_voice_leg_t *leg, ngx_connection_t *c)
+{
+    size_t                   size;
+    ngx_http_voice_block_t  *b;
+
+    b = leg->block;
+
+    if (b) {
+        size = b->last - b->pos;
+
+        if (c->send(c, b->pos, size) != (ssize_t) size) {
+            return NULL;
+        }
+
+        leg->block = NULL;
+        ngx_http_voice_put_block(b);
+    }
+
+    return ngx_http_voice_get_block(c->log);
+}
+
+
 void
 ngx_http_voice_timer(ngx_http_voice_ctx_t *ctx)
 {
     if (ctx->phase == ngx_http_voice_close) {
+        ngx_http_voice_close_timer(ctx);
+        return;
+    }
 
-        if (ctx->close_sent || ctx->client_gone) {
-            /* the other side has had its time */
-            ngx_http_voice_close_peer(ctx, 0);
-            ctx->closed = 1;
+    if (ctx->held) {
+        ngx_http_voice_expire(ctx, ctx->held);
+        return;
+    }
 
-        } else {
-            ctx->need_close = 1;
-        }
-
-        ngx_http_voice_set_timer(ctx);
+    if (ngx_http_voice_drain_left(ctx) == 0) {
+        ngx_http_voice_expire(ctx, "server is shutting down");
         return;
     }
 
@@ -223,16 +280,59 @@ ngx_http_voice_timer(ngx_http_voice_ctx_t *ctx)
 }
 
 
-/* both sides are told, and the client's Close is awaited */
+/* the other side has had its time */
+
+static void
+ngx_http_voice_close_timer(ngx_http_voice_ctx_t *ctx)
+{
+    if (ctx->close_sent || ctx->client_gone) {
+        ngx_http_voice_close_peer(ctx, 0);
+        ctx->closed = 1;
+
+    } else if (!ctx->need_close) {
+
+        if (ctx->held) {
+            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                          "upstream did not end its session in time");
+        }
+
+        ctx->need_close = 1;
+    }
+
+    ngx_http_voice_set_timer(ctx);
+}
+
+
+/*
+ * The upstream is told, and the client when nothing more comes for it: see
+ * ngx_http_voice_peer_done().  What the client says until then stays in its
+ * socket, for the upstream would not hear it; what was read goes first.
+ */
 
 static void
 ngx_http_voice_expire(ngx_http_voice_ctx_t *ctx, char *reason)
 {
-    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                  "voice session closed: %s", reason);
+    if (ctx->held == NULL) {
+        ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                      "voice session closed: %s", reason);
+
+        ctx->held = reason;
+        ctx->held_since = ngx_current_msec;
+    }
+
+    if (ngx_http_voice_has_input(ctx)
+        && ngx_current_msec - ctx->held_since < NGX_HTTP_VOICE_HOLD_WAIT)
+    {
+        ngx_add_timer(ctx->request->connection->read,
+                      NGX_HTTP_VOICE_INPUT_WAIT);
+        return;
+    }
 
     ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, (u_char *) reason,
                              ngx_strlen(reason));
+
+    ctx->need_close = 0;
+    ngx_http_voice_set_timer(ctx);
 }
 
 
@@ -240,6 +340,8 @@ static void
 ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
 {
     ngx_connection_t  *c;
+
+    static u_char  reason[] = "ping timeout";
 
     c = ctx->request->connection;
 
@@ -263,9 +365,9 @@ ngx_http_voice_check_ping(ngx_http_voice_ctx_t *ctx)
                       "client did not answer a ping");
 
         c->timedout = 1;
-        ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY,
-                                 (u_char *) "ping timeout", 12);
-        ngx_http_voice_farewell(ctx);
+        ngx_http_voice_set_close(ctx, WS_CLOSE_GOING_AWAY, reason,
+                                 sizeof(reason) - 1);
+        ngx_http_voice_farewell_client(ctx);
         ngx_http_voice_client_lost(ctx);
         return;
     }
@@ -287,8 +389,13 @@ ngx_http_voice_set_timer(ngx_http_voice_ctx_t *ctx)
     conf = ctx->conf;
 
     if (ctx->phase == ngx_http_voice_close) {
-        wait = (ctx->need_close || ctx->close_sent || ctx->client_gone)
-               ? NGX_HTTP_VOICE_CLOSE_WAIT : NGX_HTTP_VOICE_FAIL_WAIT;
+        if (ctx->need_close || ctx->close_sent || ctx->client_gone) {
+            wait = NGX_HTTP_VOICE_CLOSE_WAIT;
+
+        } else {
+            wait = ctx->held ? NGX_HTTP_VOICE_HOLD_WAIT
+                             : NGX_HTTP_VOICE_FAIL_WAIT;
+        }
 
         ngx_add_timer(ctx->request->connection->read, wait);
         return;
@@ -307,6 +414,8 @@ ngx_http_voice_set_timer(ngx_http_voice_ctx_t *ctx)
                                      ctx->ping_sent ? conf->ping_timeout
                                                     : conf->ping_interval);
     }
+
+    wait = ngx_min(wait, ngx_http_voice_drain_left(ctx));
 
     ngx_add_timer(ctx->request->connection->read, wait);
 }

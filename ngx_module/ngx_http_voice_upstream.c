@@ -480,6 +480,8 @@ ngx_http_voice_release(ngx_http_voice_ctx_t *ctx)
     phase = ctx->phase;
     ctx->phase = ngx_http_voice_done;
 
+    ngx_http_voice_leave(ctx);
+
     ngx_http_voice_close_peer(ctx, 0);
     ngx_http_voice_deflate_end(ctx);
 
