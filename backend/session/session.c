@@ -10,11 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "codec/ws_frame.h"
 #include "service/event_bus.h"
 #include "session/session_down.h"
+#include "session/session_drain.h"
 #include "session/session_registry.h"
+#include "session/session_summary.h"
 #include "session/session_up.h"
 
 #include <inttypes.h>
@@ -91,6 +92,7 @@ struct session {
     const struct policy *policy;
     struct session_up up;
     struct session_down down;
+    struct session_drain *drain; /* NULL unless draining */
     uv_timer_t timer; /* while starting: the start; then: a full queue */
     uint8_t state;
     uint8_t client;
@@ -168,43 +170,6 @@ session_tell(struct session *s, const char *type, const char *reason)
 
 /* --- the end */
 
-static struct metric *ended_metrics[END_REASON_COUNT];
-
-static void
-metrics_make(void)
-{
-    for (unsigned i = 0; i < END_REASON_COUNT; i++) {
-        char name[96];
-        snprintf(name, sizeof(name),
-                 "voiced_sessions_ended_total{reason=\"%s\"}", reasons[i].text);
-        ended_metrics[i] =
-            metric_register(METRIC_COUNTER, name, "Sessions by their end.");
-    }
-}
-
-static void
-ended_count(enum session_end_reason reason)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, metrics_make);
-    metric_add(ended_metrics[reason], 1);
-}
-
-void
-session_summary_log(const struct session_summary *m)
-{
-    LOG(NOTICE, NULL,
-        "session=%s ended=%s code=%u duration_ms=%" PRIu64
-        " up_messages=%" PRIu64 " down_messages=%" PRIu64 " up_bytes=%" PRIu64
-        " down_bytes=%" PRIu64 " turns=%" PRIu64 " rtt_us=%" PRIu32
-        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64 " model=%s",
-        m->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
-        m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
-        m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000,
-        m->model);
-}
-
 static void
 session_free(struct session *s)
 {
@@ -221,7 +186,7 @@ session_free(struct session *s)
     };
 
     session_summary_log(&summary);
-    ended_count(s->reason);
+    session_end_count(s->reason);
     session_tell(s, "session_end", reasons[s->reason].text);
     policy_put(&s->policy);
     session_registry_remove(s->registry, &s->entry);
@@ -246,6 +211,7 @@ legs_close(struct session *s, const char *text)
 {
     session_up_close(&s->up);
     session_down_close(&s->down);
+    session_drain_stop(&s->drain);
     uv_close((uv_handle_t *) &s->timer, on_timer_closed);
     if (s->stream)
         stream_link_close(s->stream, s->close_code, text);
@@ -369,16 +335,52 @@ on_stream_rtt(void *arg, uint32_t rtt_us)
     s->rtt_us = rtt_us;
 }
 
-/* NGINX ends the session itself when the time is over. */
+/* Whether the client can go on with this session over another connection:
+ * none is given what that takes. */
+static bool
+client_can_resume(const struct session *s)
+{
+    (void) s;
+    return false;
+}
+
+static bool
+on_drain_look(void *arg)
+{
+    const struct session *s = arg;
+
+    return session_up_is_empty(&s->up) && session_down_is_calm(&s->down);
+}
+
+static void
+on_drain_over(void *arg)
+{
+    struct session *s = arg;
+    unsigned code =
+        client_can_resume(s) ? WS_CLOSE_RESTART : WS_CLOSE_GOING_AWAY;
+
+    end(s, END_DRAINED, code, "the gateway is shutting down");
+}
+
+static const struct session_drain_handlers drain_handlers = {on_drain_look,
+                                                             on_drain_over};
+
 static void
 on_stream_drain(void *arg, uint32_t ms)
 {
     struct session *s = arg;
+    const struct session_drain_config cfg = {
+        .loop = s->entry.loop,
+        .ms = ms,
+        .patience_ms = client_can_resume(s) ? 0 : session_drain_patience_ms(ms),
+    };
 
     if (s->state == SESSION_ENDED || s->state == SESSION_DRAINING)
         return;
     LOG(INFO, s->id, "event=drain ms=%" PRIu32, ms);
     state_enter(s, SESSION_DRAINING);
+    if (session_drain_start(&s->drain, &cfg, &drain_handlers, s))
+        LOG(WARN, s->id, "event=drain_unwatched error=\"no memory\"");
 }
 
 static void
@@ -390,8 +392,10 @@ on_stream_writable(void *arg)
 }
 
 static enum session_end_reason
-client_reason(uint16_t code)
+client_reason(const struct session *s, uint16_t code)
 {
+    if (code == WS_CLOSE_GOING_AWAY && s->state == SESSION_DRAINING)
+        return END_DRAINED; /* NGINX's, its time being over */
     switch (code) {
     case WS_CLOSE_LOST:
         return END_CLIENT_LOST;
@@ -415,7 +419,7 @@ on_stream_closed(void *arg, uint16_t code, const char *reason)
     stream_link_get_stats(s->stream, &s->stats);
     s->stream = NULL;
     client_enter(s, CLIENT_NONE);
-    end(s, client_reason(code), code, reason ? reason : "");
+    end(s, client_reason(s, code), code, reason ? reason : "");
     session_unref(s);
 }
 

@@ -36,6 +36,7 @@
     X(END_SLOW_CLIENT, "slow_client", 1013)                                    \
     X(END_OVERLOADED, "overloaded", 1013)                                      \
     X(END_SHUTDOWN, "shutdown", 1001)                                          \
+    X(END_DRAINED, "drained", 1001)                                            \
     X(END_INTERNAL, "internal_error", 1011)
 
 enum session_end_reason {
@@ -99,20 +100,6 @@ int session_start(const struct session_config *cfg);
  * returns. */
 void session_end(struct session *s, enum session_end_reason reason,
                  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* The line that every session leaves in the log. */
-struct session_summary {
-    const char *id;
-    const char *reason;
-    const char *model;
-    unsigned code;
-    uint64_t duration_ms;
-    struct stream_link_stats stream;
-    uint64_t turns;
-    uint64_t gateway_us;
-    uint32_t rtt_us;
-};
-void session_summary_log(const struct session_summary *summary);
 
 /* Forbidden state changes so far, process-wide: always 0. Any thread. */
 unsigned session_illegal_count(void);

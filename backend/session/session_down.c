@@ -217,6 +217,20 @@ latency_stage(struct session_down *down, struct event *event)
 
 static session_stage_h *const stages[] = {latency_stage};
 
+void
+session_down_note_event(struct session_down *down, enum realtime_type type)
+{
+    session_calm_up(&down->calm, type, clock_now_ms());
+}
+
+bool
+session_down_is_calm(const struct session_down *down)
+{
+    return down->phase == DOWN_OPEN
+           && stream_link_queued_bytes(down->stream) == 0
+           && session_calm_holds(&down->calm, clock_now_ms());
+}
+
 static bool
 is_output(enum realtime_type type)
 {
@@ -270,6 +284,7 @@ session_down_event(struct session_down *down, const char *json, size_t bytes)
 {
     struct event event = {realtime_type_of(json, bytes), json, bytes};
 
+    session_calm_down(&down->calm, event.type, json, bytes, clock_now_ms());
     switch (down->phase) {
     case DOWN_CREATED:
         on_created(down, &event);

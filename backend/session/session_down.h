@@ -13,6 +13,7 @@
 
 #include "codec/realtime_event.h"
 #include "session/session.h"
+#include "session/session_calm.h"
 #include "session/session_registry.h"
 
 /* An event of the model beyond this is replaced by an error: clients read
@@ -54,6 +55,7 @@ struct session_down {
     const struct session_down_handlers *handlers;
     void *arg;
     struct session_latency latency;
+    struct session_calm calm;
     enum session_down_phase phase;
     bool full;
 };
@@ -79,6 +81,13 @@ void session_down_writable(struct session_down *down);
 
 /* Time from the arrival of a client's message to its hand-over. */
 void session_down_note_up(struct session_down *down, uint64_t took_us);
+
+/* A client's event that goes to the model. */
+void session_down_note_event(struct session_down *down,
+                             enum realtime_type type);
+
+/* No turn is under way and nothing waits for the client. */
+bool session_down_is_calm(const struct session_down *down);
 
 /* Mean over turns, 0 without one. */
 uint64_t session_down_gateway_us(const struct session_down *down);

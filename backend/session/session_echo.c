@@ -8,19 +8,29 @@
 #include "session/session_echo.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "session/session_drain.h"
 #include "session/session_registry.h"
+#include "session/session_summary.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define QUIET_LOOKS 10
 
 /* One piece of memory, of which there are many while nothing happens. */
 struct session_echo {
     struct session_entry entry;
     struct session_registry *registry;
     struct stream_link stream;
+    struct session_drain *drain; /* NULL unless draining */
     uint32_t rtt_us;
+    uint32_t looked_at; /* up_messages at the last look */
+    uint8_t quiet_looks;
     bool server_end;
+    bool drained;
     char id[];
 };
 
@@ -45,11 +55,50 @@ on_rtt(void *arg, uint32_t rtt_us)
     e->rtt_us = rtt_us;
 }
 
+/* Whoever talks sends again within a second. Looks, not time: a loop that was
+ * held up has read nothing. */
+static bool
+on_drain_look(void *arg)
+{
+    struct session_echo *e = arg;
+    uint32_t messages = (uint32_t) e->stream.up_messages;
+
+    if (messages != e->looked_at || stream_link_queued_bytes(&e->stream) > 0)
+        e->quiet_looks = 0;
+    else
+        e->quiet_looks++;
+    e->looked_at = messages;
+    return e->quiet_looks >= QUIET_LOOKS;
+}
+
+static void
+on_drain_over(void *arg)
+{
+    struct session_echo *e = arg;
+
+    e->drained = true;
+    stream_link_close(&e->stream, 1001, "the gateway is shutting down");
+}
+
+static const struct session_drain_handlers drain_handlers = {on_drain_look,
+                                                             on_drain_over};
+
 static void
 on_drain(void *arg, uint32_t ms)
 {
-    (void) arg;
-    (void) ms;
+    struct session_echo *e = arg;
+    const struct session_drain_config cfg = {
+        .loop = e->entry.loop,
+        .ms = ms,
+        .patience_ms = session_drain_patience_ms(ms),
+    };
+
+    if (e->drain)
+        return;
+    LOG(INFO, e->id, "event=drain ms=%" PRIu32, ms);
+    e->looked_at = (uint32_t) e->stream.up_messages;
+    if (session_drain_start(&e->drain, &cfg, &drain_handlers, e))
+        LOG(WARN, e->id, "event=drain_unwatched error=\"no memory\"");
 }
 
 static void
@@ -64,9 +113,12 @@ static void
 on_closed(void *arg, uint16_t code, const char *reason)
 {
     struct session_echo *e = arg;
+    bool drained = e->drained || (e->drain && code == WS_CLOSE_GOING_AWAY);
     struct session_summary summary = {
         .id = e->id,
-        .reason = e->server_end ? "shutdown" : "client_closed",
+        .reason = e->server_end ? "shutdown"
+                  : drained     ? "drained"
+                                : "client_closed",
         .model = "echo",
         .code = e->server_end ? 1001 : code,
         .duration_ms = clock_now_ms() - e->entry.since_ms,
@@ -76,6 +128,7 @@ on_closed(void *arg, uint16_t code, const char *reason)
     (void) reason;
     stream_link_get_stats(&e->stream, &summary.stream);
     session_summary_log(&summary);
+    session_drain_stop(&e->drain);
     session_registry_remove(e->registry, &e->entry);
     free(e);
 }

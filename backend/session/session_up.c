@@ -62,6 +62,12 @@ waiting_count(struct session_up *up, size_t bytes, bool in)
     }
 }
 
+bool
+session_up_is_empty(const struct session_up *up)
+{
+    return up->first == NULL && !up->model_full;
+}
+
 size_t
 session_up_waiting_all(void)
 {
@@ -164,6 +170,17 @@ binary_refuse(struct session_up *up)
     session_down_error(up->down, &error);
 }
 
+static void
+event_pass(struct session_up *up, const struct realtime_peek *peek,
+           const char *text, size_t bytes)
+{
+    session_down_note_event(up->down, peek->type);
+    if (client_filter_is_needed(up->policy, peek))
+        filtered_send(up, peek, text, bytes);
+    else
+        model_send(up, text, bytes);
+}
+
 /* Peeks, and answers or hands over. */
 static void
 message_pass(struct session_up *up, enum stream_opcode opcode, const char *text,
@@ -181,10 +198,8 @@ message_pass(struct session_up *up, enum stream_opcode opcode, const char *text,
     else if (bytes > SESSION_UP_EVENT_MAX && peek.type != REALTIME_AUDIO_APPEND)
         event_refuse(up, &peek, "event_too_large",
                      "An event without audio may have 1 MiB.");
-    else if (client_filter_is_needed(up->policy, &peek))
-        filtered_send(up, &peek, text, bytes);
     else
-        model_send(up, text, bytes);
+        event_pass(up, &peek, text, bytes);
 }
 
 void

@@ -61,6 +61,9 @@ void session_up_open(struct session_up *up);
 /* The model takes events again. */
 void session_up_writable(struct session_up *up);
 
+/* Nothing of the client waits for the model. */
+bool session_up_is_empty(const struct session_up *up);
+
 /* Bytes that wait in all sessions of the process. Any thread. */
 size_t session_up_waiting_all(void);
 

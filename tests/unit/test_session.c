@@ -725,25 +725,6 @@ test_summary(void **state)
 }
 
 static void
-test_drain_goes_on(void **state)
-{
-    struct rig rig;
-
-    (void) state;
-    rig_start(&rig, "");
-    rig_send_frame(&rig, WS_PING, "drain 5000", 10);
-    rig_turn(&rig);
-    assert_state(&rig, "draining");
-    rig_say(&rig, CREATED);
-    assert_state(&rig, "draining");
-    rig_send_frame(&rig, WS_PING, "drain 100", 9);
-    rig_send(&rig, APPEND);
-    assert_string_equal(rig_model_got(&rig, 0), APPEND);
-    rig_client_close(&rig, 1001);
-    rig_stop(&rig);
-}
-
-static void
 test_echo(void **state)
 {
     struct rig rig;
@@ -789,7 +770,6 @@ main(void)
         cmocka_unit_test(test_client_update),
         cmocka_unit_test(test_unread_client_pauses_model),
         cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_drain_goes_on),
         cmocka_unit_test(test_echo),
     };
 

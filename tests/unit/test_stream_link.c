@@ -321,6 +321,33 @@ test_protocol_errors(void **state)
     expect_broken("\x88\x01x", 3, "closed 1002 bad close frame|");
 }
 
+/* Pings are "drain <ms>" and nothing else; one inside a message is heard. */
+static void
+test_drain_notices(void **state)
+{
+    static const char *const bad[] = {
+        "",          "drain",     "drain ",          "drain -1",
+        "drain 1 ",  " drain 1",  "Drain 1",         "drain 0x1",
+        "drain 1.5", "drain1000", "drain 1234567890"};
+    struct fcgi_bytes frames = {0};
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        put_frame(&frames, true, WS_PING, bad[i], strlen(bad[i]));
+        expect_broken(frames.data, frames.bytes,
+                      "closed 1002 ping is not a drain|");
+        fcgi_free(&frames);
+    }
+    rig_start();
+    put_frame(&frames, true, WS_PING, "drain 0", 7);
+    put_frame(&frames, false, WS_TEXT, "one", 3);
+    put_frame(&frames, true, WS_PING, "drain 999999999", 15);
+    put_frame(&frames, true, WS_CONTINUATION, "two", 3);
+    feed_frames(&frames);
+    assert_string_equal(rig.heard, "drain 0|drain 999999999|T:onetwo|");
+    rig_stop();
+}
+
 static void
 test_ends(void **state)
 {
@@ -552,6 +579,7 @@ main(void)
         cmocka_unit_test(test_every_split),
         cmocka_unit_test(test_sizes_echo_back),
         cmocka_unit_test(test_protocol_errors),
+        cmocka_unit_test(test_drain_notices),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_close_says_code_then_ends),
         cmocka_unit_test(test_close_inside_handler),
