@@ -36,7 +36,7 @@ export async function echo(session) {
             await session.message(event.opcode, event.data);
         } else if (event.type === 'close') {
             session.closed = event;
-        } else if (event.type !== 'pong') {
+        } else if (!['ping', 'pong'].includes(event.type)) {
             session.end();
             return;
         }
