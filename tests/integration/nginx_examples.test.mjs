@@ -34,6 +34,10 @@ const levels = {
     'in http {}': (text, { tlsPort, certs }) => ({ http: `ssl_certificate ${certs.certPath};
         ssl_certificate_key ${certs.keyPath}; ${around(text)} ${text}`
         .replace('listen 443 ssl', `listen 127.0.0.1:${tlsPort} ssl`) }),
+    'a whole one': (text) => {
+        const [, main = '', http = 'none;'] = /^([^]*?)^http \{\n([^]*?)^\}$/m.exec(text) ?? [];
+        return { main, http: around(text) + http };
+    },
     'outside': (text) => ({ main: text.replace(/^load_module.*$/m, ''), http: '' }),
 };
 
