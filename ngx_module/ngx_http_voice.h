@@ -269,7 +269,6 @@ void ngx_http_voice_finish_upgrade(ngx_http_voice_ctx_t *ctx);
 /* ngx_http_voice_relay.c: the pump */
 
 void ngx_http_voice_relay(ngx_http_voice_ctx_t *ctx);
-ngx_uint_t ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx);
 void ngx_http_voice_client_read(ngx_http_request_t *r);
 void ngx_http_voice_client_write(ngx_http_request_t *r);
 
@@ -285,6 +284,7 @@ u_char *ngx_http_voice_up_data(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char *in, size_t size);
 u_char *ngx_http_voice_up_control(ngx_http_voice_ctx_t *ctx, u_char *out,
     u_char *in, size_t size);
+ngx_uint_t ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx);
 void ngx_http_voice_up_record(ngx_http_voice_block_t *b, u_char *out);
 void ngx_http_voice_end_up(ngx_http_voice_ctx_t *ctx,
     ngx_http_voice_block_t *b);

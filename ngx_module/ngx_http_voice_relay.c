@@ -424,15 +424,6 @@ ngx_http_voice_read_client(ngx_http_voice_ctx_t *ctx)
 }
 
 
-/* bytes of the client that were read and have not been passed on */
-
-ngx_uint_t
-ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx)
-{
-    return ctx->early || (ctx->deflate && ctx->deflate->client_input);
-}
-
-
 /* first what was read together with the handshake */
 
 static ssize_t

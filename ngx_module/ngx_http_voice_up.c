@@ -67,6 +67,15 @@ ngx_http_voice_up(ngx_http_voice_ctx_t *ctx, ngx_http_voice_block_t *b)
 }
 
 
+/* bytes of the client that were read and have not been passed on */
+
+ngx_uint_t
+ngx_http_voice_has_input(ngx_http_voice_ctx_t *ctx)
+{
+    return ctx->early || (ctx->deflate && ctx->deflate->client_input);
+}
+
+
 /* what was written behind the place of its header, up to out, is a record */
 
 void
