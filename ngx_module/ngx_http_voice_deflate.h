@@ -18,9 +18,9 @@
 #define _NGX_HTTP_VOICE_DEFLATE_H_INCLUDED_
 
 
-#include <zlib.h>
-
 #include "ngx_http_voice.h"
+
+#include <zlib.h>
 
 
 #define NGX_HTTP_VOICE_ROOM_MIN    64      /* for a frame's header, and more */

@@ -377,6 +377,37 @@ test('R6.1 redirects: inflated once, never passed on raw', async (t) => {
     assert.equal(kit.http.received, 6 * text.length);
 });
 
+// client_body_early_read is newer than nginx 1.31.4; elsewhere there is no way
+// to have a body read so early.
+test('R6.1 a body read before its location is known is not passed on raw', async (t) => {
+    const early = 'client_body_early_read 1;';
+    const checked = await (await Nginx.prepare({ http: early })).test();
+    if (checked.code !== 0) {
+        assert.match(checked.stderr, /unknown directive "client_body_early_read"/);
+        return;
+    }
+    const kit = await startInflate(t, { server: early, http: '', locations: (fastcgi) => `
+        location = /off { voice_inflate off; ${fastcgi} }` });
+    const send = (path, body, coding) => kit.send(path, { body, coding, after: true });
+    for (const path of ['/fastcgi', '/off']) {
+        const { json } = await send(path, zipped, 'gzip');
+        assert.equal(json.sha, sha(text));
+        assert.equal(json.encoding, null);
+        assert.equal((await send(path, broken, 'gzip')).status, 400);
+    }
+    await kit.nginx.reload({ http: ({ port }) => `
+        server {
+            listen 127.0.0.1:${port};
+            ${early}
+            location = /after { return 200 "after\n"; }
+            location = /fastcgi { voice_inflate on; include /etc/nginx/fastcgi_params;
+                                  fastcgi_pass unix:${kit.fastcgi.path}; }
+        }` });
+    await until(async () => (await kit.send('/fastcgi', { body: zipped, coding: 'gzip' }))
+        .status === 415, 'the new configuration');
+    assert.equal((await send('/fastcgi', text)).json.sha, sha(text));
+});
+
 test('R6.1 limits are those of the location', async (t) => {
     const kit = await startInflate(t, { locations: (fastcgi, proxy) => `
         location = /own { voice_inflate_max_size 10k; voice_inflate_max_ratio 0; ${fastcgi} }
