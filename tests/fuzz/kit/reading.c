@@ -147,6 +147,7 @@ static bool
 start_is_legal(const struct walk *w)
 {
     unsigned opcode = w->at[0] & 15, rsv = w->at[0] & 0x70;
+    unsigned allowed = w->rules->rsv | (w->rules->inflate ? 0x40u : 0);
     bool fin = w->at[0] & 0x80;
 
     if (!!(w->at[1] & 0x80) != w->rules->masked) {
@@ -157,7 +158,7 @@ start_is_legal(const struct walk *w)
         return w->message != 0 && rsv == 0;
     case 1:
     case 2:
-        return w->message == 0 && (rsv & ~(w->rules->inflate ? 0x40u : 0)) == 0;
+        return w->message == 0 && (rsv & ~allowed) == 0;
     case 8:
     case 9:
     case 10:
@@ -364,9 +365,12 @@ packed_end(struct walk *w)
 static unsigned
 message_grow(struct walk *w, uint64_t bytes)
 {
-    size_t limit = w->rules->message_max ? w->rules->message_max : SIZE_MAX / 4;
+    size_t limit = w->rules->message_max;
     size_t *sum = w->packed ? &w->packed_bytes : &w->message_bytes;
 
+    if (limit == 0) {
+        return 0;
+    }
     if (w->packed) {
         /* a compressor may add as much */
         limit += limit / 1024 + 64;
@@ -467,7 +471,7 @@ frame_take(struct walk *w)
     uint8_t *payload;
     size_t count;
     int rc = head_read(w, &head);
-    bool packed = w->at[0] & 0x40;
+    bool packed = w->rules->inflate && (w->at[0] & 0x40);
 
     out->sure = out->data.count;
     if (rc <= 0) {
@@ -549,7 +553,12 @@ record_take(struct records *out, const struct records_rules *rules,
         bytes_add(&out->content, head + 8, there);
     }
     out->count++;
-    out->others += head[1] == rules->other;
+    if (head[1] == rules->other) {
+        out->others++;
+        if (rules->other_ends) {
+            out->end = RECORDS_ENDED;
+        }
+    }
     if (left - 8 < length + pad) {
         out->partial = true;
         return false;
@@ -572,6 +581,9 @@ records_read(struct records *records, const struct records_rules *rules,
     }
     if (more && count > records->used) {
         records->partial = true;
+        if (rules->hasty && data[records->used] != 1) {
+            records->end = RECORDS_BAD;
+        }
     }
 }
 

@@ -60,6 +60,7 @@ struct frames_rules {
     bool takeover;      /* with what the message before left behind */
     uint8_t bits;       /* of the window; 0: 15 */
     size_t message_max; /* bytes of a message; 0: no limit */
+    uint8_t rsv;        /* bits that are let pass on a first frame */
 };
 
 #define FRAMES_CLOSED 1 /* by a sound close frame */
@@ -90,6 +91,8 @@ enum records_end { RECORDS_OPEN, RECORDS_BAD, RECORDS_ENDED };
  */
 struct records_rules {
     uint8_t type, last, other;
+    bool other_ends; /* it ends the stream, too */
+    bool hasty;      /* the first byte of a header is enough to be bad */
 };
 
 struct records {
