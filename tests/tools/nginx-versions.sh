@@ -40,7 +40,8 @@ if [ ${#sources[@]} = 0 ]; then
     exit 2
 fi
 if [ ${#tests[@]} = 0 ]; then
-    tests=(module_ peers handshake_keys conf_shipped http_routes parked)
+    tests=(module_ autobahn deflate inflate status drain nginx_ peers
+        handshake_keys conf_shipped http_routes parked)
 fi
 if [ ! -x build/voiced-server ]; then
     echo "$0: voiced is not built: make" >&2
