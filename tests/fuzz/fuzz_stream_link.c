@@ -298,8 +298,11 @@ wire_make(struct bytes *wire, unsigned flags, struct dice *dice,
 static void
 expected_read(struct expected *e, const struct bytes *wire)
 {
-    static const struct records_rules records = {STDIN_TYPE, STDIN_TYPE,
-                                                 ABORT_TYPE, true, true};
+    static const struct records_rules records = {.type = STDIN_TYPE,
+                                                 .last = STDIN_TYPE,
+                                                 .other = ABORT_TYPE,
+                                                 .other_ends = true,
+                                                 .hasty = true};
     static const struct frames_rules frames = {.any_text = true,
                                                .message_max = MESSAGE_MAX};
 
@@ -314,7 +317,8 @@ expected_read(struct expected *e, const struct bytes *wire)
 static void
 answer_check(const struct expected *e, unsigned flags)
 {
-    static const struct records_rules records = {STDOUT_TYPE, END_TYPE, 0};
+    static const struct records_rules records = {.type = STDOUT_TYPE,
+                                                 .last = END_TYPE};
     static const struct frames_rules frames = {.any_text = true};
     struct records back;
     struct frames said;

@@ -275,8 +275,14 @@ struct verdict {
 static void
 verdict_read(struct verdict *v, struct run *run)
 {
-    static const struct records_rules to_peer = {5, 5, 2},
-                                      from_peer = {6, 3, 7};
+    static const struct records_rules to_peer = {
+        .type = NGX_HTTP_VOICE_STDIN,
+        .last = NGX_HTTP_VOICE_STDIN,
+        .other = NGX_HTTP_VOICE_ABORT_REQUEST};
+    static const struct records_rules from_peer = {
+        .type = NGX_HTTP_VOICE_STDOUT,
+        .last = NGX_HTTP_VOICE_END_REQUEST,
+        .other = NGX_HTTP_VOICE_STDERR};
     static const struct frames_rules plain = {.any_text = true};
     const struct frames_rules sent_by = from_client(run);
     const struct frames_rules got_by = to_client(run);

@@ -142,7 +142,7 @@ ngx_tcp_nodelay(ngx_connection_t *c)
 }
 
 ngx_int_t
-ngx_http_output_filter(ngx_http_request_t *r, ngx_chain_t *in)
+ngx_http_write_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
     (void) r, (void) in;
     return NGX_OK;
