@@ -417,6 +417,52 @@ test('mistakes within compression end the session with the right code', async (t
     assert.equal((await none.untilClose()).code, 1002, 'RSV1 without agreement');
 });
 
+test('over TLS, with a client that pauses', async (t) => {
+    const { tlsPort, ca } = await startModule(t);
+    const client = await openDeflate(tlsPort, { ca });
+    for (const size of sizes.filter((n) => n <= MB)) {
+        await echoed(client, TEXT, events(size));
+        await echoed(client, BINARY, randomBytes(size));
+    }
+    const data = base64(12 * MB);
+    client.socket.pause();
+    client.write(frames(TEXT, pack(data, { level: 1 })));
+    await new Promise((next) => setTimeout(next, 500));
+    client.socket.resume();
+    assert.ok((await nextMessage(client)).data.equals(data));
+    await client.close();
+});
+
+test('compressed frames together with the handshake, and behind the 101', async (t) => {
+    const greeting = events(3000);
+    const { port } = await startModule(t, { handler: async (s) => {
+        await s.accept({}, Buffer.concat([frame(TEXT, greeting), frame(TEXT, 'short'),
+            frame(BINARY, greeting.subarray(0, 1500), { fin: false })]));
+        await s.message(CONT, greeting.subarray(1500));
+        for (let i = 0; i < 3; i++) {
+            const { opcode, data } = await s.until('message');
+            await s.message(opcode, data);
+        }
+        await s.until('close');
+        s.end();
+    } });
+    for (const size of [10, 900, 3000]) {
+        const data = randomBytes(size);
+        const early = Buffer.concat([1, 2, 3].map(() => frames(BINARY, pack(data))));
+        const client = await openDeflate(port, { early: early.subarray(0, early.length - 5) });
+        client.write(early.subarray(early.length - 5));
+        for (const [text, rsv] of [[greeting, RSV1], ['short', 0], [greeting, RSV1]]) {
+            const message = await nextMessage(client);
+            assert.equal(message.rsv, rsv);
+            assert.ok(message.data.equals(Buffer.from(text)));
+        }
+        for (let i = 0; i < 3; i++) {
+            assert.ok((await nextMessage(client)).data.equals(data));
+        }
+        await client.close();
+    }
+});
+
 // A stream of random messages in random pieces against its own definition.
 test('random messages in random fragments and pieces', async (t) => {
     const { port } = await startModule(t, { server: `

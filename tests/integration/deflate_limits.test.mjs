@@ -298,7 +298,7 @@ test('ends in the middle of a compressed message give all back', async (t) => {
         for (const [name, end] of Object.entries(ends)) {
             for (const path of ['/v1/realtime', '/v1/realtime?trial']) {
                 const clients = [];
-                for (let i = 0; i < count(24, 80); i++) {
+                for (let i = 0; i < count(24, 40); i++) {
                     clients.push(await openDeflate(port, { path }));
                 }
                 clients.forEach((client) => half(client, events(40000)));

@@ -46,7 +46,9 @@ async function echoes() {
     assert.deepEqual(counts(await faulty({})), clean);
     for (const bytes of [16, 125, 126, 65535, 65536, 200000]) {
         const line = await faulty({ fragment: true, ping: true }, { bytes, connections: 4 });
-        assert.deepEqual(counts(line), { ...clean, sent: 80, received: 80 });
+        // On a busy machine a large one may not have left when the next is due.
+        assert.equal(line.sent + line.skipped, 80);
+        assert.deepEqual(counts(line), { ...clean, sent: line.sent, received: line.sent });
     }
     assert.deepEqual(counts(await faulty({ drop: 10 })), { ...clean, received: 360, lost: 40 });
     assert.deepEqual(counts(await faulty({ damage: 25 })), { ...clean, received: 384, wrong: 16 });
