@@ -70,7 +70,7 @@ build_nginx() {     # source, directory
     [ -n "$static" ] && all+=(--add-module="$PWD/ngx_module")
     if [ ! -f "$out/objs/Makefile" ] ||
         [ "$(cat "$out/flags" 2>/dev/null)" != "${all[*]}" ] ||
-        [ ngx_module/config -nt "$out/flags" ]
+        { [ -n "$static" ] && [ ngx_module/config -nt "$out/flags" ]; }
     then
         (cd "$src" && "$configure" "${all[@]}") || return
         printf '%s\n' "${all[*]}" >"$out/flags"
