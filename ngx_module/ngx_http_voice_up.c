@@ -299,9 +299,6 @@ ngx_http_voice_up_rtt(ngx_http_voice_ctx_t *ctx, u_char *out)
         ngx_http_voice_set_timer(ctx);
     }
 
-    /* the next ping may be due before this one would have been missed */
-    ngx_http_voice_set_timer(ctx);
-
     ngx_memzero(&frame, sizeof(struct ws_frame));
 
     frame.payload_bytes = 4;
