@@ -126,12 +126,13 @@ ngx_http_voice_unpack_input(ngx_http_voice_ctx_t *ctx, u_char *out,
 
         if (ngx_http_voice_has_packed(df)) {
 
-            if (ctx->up_ended || ctx->need_end) {
-                ngx_http_voice_unpack_skip(ctx);
-                continue;
-            }
-
             if (ngx_http_voice_get_inflater(ctx) == NULL) {
+
+                if (ctx->up_ended || ctx->need_end) {
+                    ngx_http_voice_unpack_skip(ctx);
+                    continue;
+                }
+
                 break;
             }
 
@@ -162,7 +163,7 @@ ngx_http_voice_has_packed(ngx_http_voice_deflate_t *df)
 }
 
 
-/* the upstream hears no more, so the client's Close is all that is sought */
+/* nobody would hear it, so it is not worth waiting for a state */
 
 static void
 ngx_http_voice_unpack_skip(ngx_http_voice_ctx_t *ctx)
