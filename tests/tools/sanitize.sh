@@ -47,14 +47,17 @@ asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export LSAN_OPTIONS=suppressions=$PWD/tests/tools/lsan.supp:print_suppressions=0
-    make -j"$jobs" B=build/asan SAN=address,undefined all
-    make -j"$jobs" B=build/asan SAN=address,undefined unit
+    local make=(make -j"$jobs" B=build/asan SAN=address,undefined)
     if nginx_with_asan; then
         export VOICE_NGINX=$PWD/build/asan/nginx-src/nginx
+        # Its own headers: what a distribution patches moves fields about.
+        make+=("NGINX_SRC=$PWD/build/asan/nginx-src/tree")
         echo "sanitize: NGINX itself runs under ASan"
     else
         echo "sanitize: no NGINX source; the stock binary loads the sanitized module"
     fi
+    "${make[@]}" all
+    "${make[@]}" unit
     VOICE_BUILD=build/asan tests/run-integration
     unset VOICE_NGINX
 }
