@@ -147,7 +147,7 @@ rare_step(struct run *run)
 {
     struct fake_session *s = &run->s;
 
-    switch (dice_roll(&s->dice, 4)) {
+    switch (dice_roll(&s->dice, 5)) {
     case 0:
         if (run->flags & TIMES) {
             run->cut = true;
@@ -165,6 +165,12 @@ rare_step(struct run *run)
         if (run->flags & TIMES) {
             run->cut = true;
             fake_session_wait_timer(s);
+        }
+        return;
+    case 3:
+        if (run->flags & TIMES && dice_roll(&s->dice, 4) == 0) {
+            run->cut = true;
+            fake_session_drain(s);
         }
         return;
     default:
@@ -492,6 +498,7 @@ prepare(struct run *run, struct input *input)
     }
     client_make(run, input_part(input, first));
     peer_make(run, *input);
+    s->conf.drain_timeout = 1000 + dice_roll(&s->dice, 30000);
     s->client.cut_reads = s->peer.cut_reads = run->flags & CUT_READS;
     if (run->flags & NARROW) {
         s->client.window = some(run);

@@ -2,8 +2,12 @@
 
 #include "kit/voice_nginx.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* Its state is a worker's: a session here must not leave it to the next. */
+#include "ngx_http_voice_drain.c"
 
 /* --- what the module takes from NGINX */
 
@@ -16,6 +20,8 @@ ngx_queue_t ngx_posted_events;
 ngx_rbtree_t ngx_event_timer_rbtree;
 static ngx_cycle_t cycle;
 volatile ngx_cycle_t *ngx_cycle = &cycle;
+ngx_uint_t ngx_process;
+ngx_module_t ngx_core_module;
 ngx_module_t ngx_http_core_module = {.ctx_index = 0};
 ngx_module_t ngx_http_voice_module = {.ctx_index = 1};
 
@@ -148,6 +154,49 @@ ngx_http_write_filter(ngx_http_request_t *r, ngx_chain_t *in)
     return NGX_OK;
 }
 
+/* The one text that the relay makes. */
+u_char *
+ngx_sprintf(u_char *out, const char *fmt, ...)
+{
+    char text[32];
+    va_list args;
+    int n;
+
+    CHECK(strcmp(fmt, "drain %M") == 0);
+    va_start(args, fmt);
+    n = snprintf(text, sizeof(text), "drain %lu",
+                 (unsigned long) va_arg(args, ngx_msec_t));
+    va_end(args);
+    memcpy(out, text, (size_t) n);
+    return out + n;
+}
+
+ngx_connection_t *
+ngx_get_connection(ngx_socket_t fd, ngx_log_t *log)
+{
+    (void) fd, (void) log;
+    return NULL;
+}
+
+void
+ngx_free_connection(ngx_connection_t *c)
+{
+    (void) c;
+}
+
+void
+ngx_http_run_posted_requests(ngx_connection_t *c)
+{
+    (void) c;
+}
+
+void *
+ngx_array_push(ngx_array_t *array)
+{
+    (void) array;
+    return NULL;
+}
+
 /* clock_gettime() of the module, by a macro. */
 int fuzz_clock(clockid_t id, struct timespec *now);
 
@@ -265,6 +314,7 @@ ngx_http_voice_finalize(ngx_http_voice_ctx_t *ctx, ngx_int_t rc)
 {
     CHECK(ctx == session->ctx && ctx->phase != ngx_http_voice_done);
     ctx->phase = ngx_http_voice_done;
+    ngx_http_voice_leave(ctx);
     ngx_http_voice_close_peer(ctx, 0);
     ngx_http_voice_deflate_end(ctx);
     if (ctx->pongs) {
@@ -342,6 +392,7 @@ fake_socket_init(struct fake_session *s, struct fake_socket *socket)
     socket->c.recv = fake_recv;
     socket->c.send = fake_send;
     socket->c.log = &s->log;
+    socket->c.fd = -1;
     socket->read.data = socket;
     socket->read.log = &s->log;
     socket->read.active = 1;
@@ -386,6 +437,30 @@ fake_widen(struct fake_socket *socket, size_t count)
 
 /* --- the session */
 
+static void
+worker_init(void)
+{
+    static ngx_core_conf_t conf = {.shutdown_timeout = 40000};
+    static void *confs[1] = {&conf};
+    static struct pollfd nobody;
+
+    cycle.conf_ctx = (void ****) confs;
+    ngx_queue_init(&ngx_http_voice_sessions);
+    ngx_http_voice_draining = 0;
+    ngx_http_voice_parting.elts = &nobody;
+}
+
+void
+fake_session_drain(struct fake_session *s)
+{
+    ngx_connection_t watcher = {.data = s};
+    ngx_event_t read = {.data = &watcher};
+
+    if (!ngx_http_voice_draining) {
+        ngx_http_voice_start_drain(&read);
+    }
+}
+
 void
 fake_session_init(struct fake_session *s, uint32_t seed)
 {
@@ -394,7 +469,9 @@ fake_session_init(struct fake_session *s, uint32_t seed)
     CHECK(blocks == 0 && chunks == NULL);
     memset(s, 0, sizeof(*s));
     session = s;
+    cycle.log = &s->log;
     dice_init(&s->dice, seed);
+    worker_init();
     ngx_event_actions.del = delete_event;
     ngx_queue_init(&ngx_posted_next_events);
     ngx_queue_init(&ngx_posted_events);

@@ -65,6 +65,9 @@ void fake_arrive(struct fake_socket *socket, size_t count);
 void fake_end(struct fake_socket *socket, bool broken);
 void fake_widen(struct fake_socket *socket, size_t count);
 
+/* The worker begins to shut down; once in a session. */
+void fake_session_drain(struct fake_session *s);
+
 /* Delivers one event, if there is any; false: nothing was to be done. */
 bool fake_session_turn(struct fake_session *s);
 
