@@ -241,34 +241,6 @@ ngx_http_voice_count_closed(ngx_uint_t code)
     (void) code;
 }
 
-/* A worker that does not shut down. */
-
-void
-ngx_http_voice_enter(ngx_http_voice_ctx_t *ctx)
-{
-    (void) ctx;
-}
-
-void
-ngx_http_voice_linger(ngx_connection_t *c)
-{
-    (void) c;
-}
-
-ngx_msec_t
-ngx_http_voice_drain_left(ngx_http_voice_ctx_t *ctx)
-{
-    (void) ctx;
-    return NGX_TIMER_INFINITE;
-}
-
-ngx_http_voice_block_t *
-ngx_http_voice_drain_notice(ngx_http_voice_ctx_t *ctx)
-{
-    (void) ctx;
-    return NULL;
-}
-
 ngx_http_voice_block_t *
 ngx_http_voice_get_block(ngx_log_t *log)
 {
