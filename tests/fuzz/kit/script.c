@@ -65,15 +65,19 @@ struct writer {
     z_stream z;
 };
 
+/* Letters, text of longer characters, or what does not compress. */
 static uint8_t
-made_up_byte(struct writer *w, bool plain)
+made_up_byte(struct writer *w, size_t length)
 {
     static const uint8_t letters[] =
         "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80 ";
     size_t at = w->made_up++;
 
-    return plain ? (uint8_t) ('a' + at % 26)
-                 : letters[at % (sizeof(letters) - 1)];
+    if (length & 1) {
+        return (uint8_t) ('a' + at % 26);
+    }
+    return length & 2 ? (uint8_t) (at * 2654435761u >> 13 ^ at * at >> 5)
+                      : letters[at % (sizeof(letters) - 1)];
 }
 
 static void
@@ -118,7 +122,7 @@ payload_make(struct writer *w, struct bytes *payload, unsigned op,
 {
     for (size_t i = 0; i < length; i++) {
         bytes_put(payload,
-                  op & 16 ? made_up_byte(w, length & 1) : input_byte(script));
+                  op & 16 ? made_up_byte(w, length) : input_byte(script));
     }
 }
 
