@@ -225,7 +225,7 @@ test('the same over TLS, both ways, while pings go on', async (t) => {
 });
 
 test('memory and descriptors stay flat over messages and sessions', async (t) => {
-    const { nginx, port } = await startModule(t);
+    const { nginx, port } = await startModule(t, { directives: 'voice_ping_interval 10m;' });
     const [worker] = nginx.workers();
     const client = await RawClient.open(port);
     const batch = Buffer.concat(Array.from({ length: 1000 },
