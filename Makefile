@@ -169,7 +169,7 @@ fuzz_c := $(wildcard backend/codec/*.c) $(addprefix backend/,base/buffer.c \
     base/clock.c base/log.c base/loop.c gate/record_stream.c \
     gate/stream_link.c)
 fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
-    ngx_module/ngx_http_voice_,relay.c open.c up.c down.c session.c record.c \
+    ngx_module/ngx_http_voice_,relay.c flush.c open.c up.c down.c session.c record.c \
     extension.c pack.c unpack.c zstate.c)
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \

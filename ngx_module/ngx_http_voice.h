@@ -273,6 +273,15 @@ void ngx_http_voice_client_read(ngx_http_request_t *r);
 void ngx_http_voice_client_write(ngx_http_request_t *r);
 
 /*
+ * ngx_http_voice_flush.c: what a leg holds goes out, whether it did; and its
+ * socket is waited for
+ */
+
+ngx_uint_t ngx_http_voice_flush_up(ngx_http_voice_ctx_t *ctx);
+ngx_uint_t ngx_http_voice_flush_down(ngx_http_voice_ctx_t *ctx);
+ngx_int_t ngx_http_voice_arm(ngx_http_voice_ctx_t *ctx);
+
+/*
  * ngx_http_voice_up.c, ngx_http_voice_down.c: a block of what one side sent
  * becomes, in place, what is sent to the other
  */

@@ -37,6 +37,7 @@ nginx_with_asan() {
         CC=cc ./configure --with-compat --with-debug --with-threads --with-http_ssl_module \
             --with-http_realip_module --with-http_auth_request_module \
             --with-http_v2_module --with-http_stub_status_module \
+            --with-http_sub_module \
             --with-cc-opt="-g -O1 -fsanitize=address -DNGX_DEBUG_PALLOC=1 -Wno-error" \
             --with-ld-opt="-fsanitize=address" &&
         make -j"$jobs" && cp objs/nginx ../nginx
