@@ -30,6 +30,29 @@ struct config_list {
     size_t count;
 };
 
+/* How an upstream is told the key. */
+enum upstream_auth { UPSTREAM_BEARER, UPSTREAM_API_KEY };
+
+/* One `upstream NAME { … }`: a Realtime server and its key. */
+struct config_upstream {
+    char *name;
+    char *url;        /* wss://host[:port]/path[?query]; see config reference */
+    char *calls_url;  /* https://…/realtime/calls; "": made from url */
+    char *key_env;    /* environment variable that holds the key, "" none */
+    char *key_file;   /* file whose first line is the key, "" none */
+    char *key;        /* read from either; never printed, never logged */
+    char *ca_file;    /* PEM of who may sign its certificate; "": system's */
+    char *proxy;      /* http://[user:password@]host:port, "" none */
+    uint64_t auth;    /* enum upstream_auth */
+    uint64_t dialect; /* enum dialect_kind, same order */
+    struct config_list headers;  /* "Name: value", sent with every request */
+    uint64_t connect_timeout_ms; /* connect, handshake, session.created */
+    uint64_t read_timeout_ms;    /* silence, pongs included: it is dead */
+    uint64_t ping_interval_ms;   /* 0 never */
+    uint64_t max_connections;    /* WebSockets at once; 0 no limit */
+    uint64_t max_session_ms;     /* its own cap on a session; 0 none */
+};
+
 struct server_config {
     char *pid_file; /* "" none; the supervisor writes it */
     char *control;  /* control socket's path, "" none */
@@ -68,6 +91,37 @@ struct server_config {
         uint64_t max_jobs;
         uint64_t max_session_ms;
     } offline;
+    struct config_upstream *upstreams; /* in the file's order; owns */
+    size_t upstream_count;
+    struct {
+        char *upstream;     /* which one; "" the first */
+        char *model;        /* warmed from the start; "" learned alone */
+        uint64_t links;     /* open sessions kept a model, 0 none */
+        uint64_t secrets;   /* minted upstream secrets kept a model */
+        uint64_t ttl_ms;    /* a warm thing is not used beyond it */
+        uint64_t refill_ms; /* how often the pool is looked after */
+        uint64_t max;       /* warm links in all */
+    } warm;
+    struct {
+        uint64_t keepalive; /* idle connections kept */
+        uint64_t max;       /* connections at once */
+        uint64_t idle_ms;
+        uint64_t connect_ms;
+        uint64_t read_ms;
+        uint64_t write_ms;
+        uint64_t pool_wait_ms; /* for a free connection */
+    } http;
+    struct {
+        char *sqlite; /* path of the database, "" none: nothing is kept */
+    } store;
+    struct {
+        uint64_t sessions;   /* at once, a tenant; 0 no limit, as below */
+        uint64_t session_ms; /* length of a session */
+        uint64_t idle_ms;    /* without a message of the client or a turn */
+        uint64_t requests;   /* HTTP requests and sessions a minute */
+        uint64_t tokens;     /* of the model a day (UTC) */
+    } limits;
+    uint64_t resume_grace_ms; /* a dropped client may come back within */
     struct {
         bool echo; /* every session sends back what it gets */
     } bench;

@@ -34,13 +34,27 @@ struct model_link_config {
     struct loop *loop;
     const char *session_id; /* "sess_…"; the model's own sessions use it too */
     const char *model;      /* name asked for; copied */
+    /* The rest is for remote models; NULL or 0: not given. */
+    const char *const *upstreams; /* names in order of failover; borrowed for
+                                     the call; NULL: the configuration's */
+    size_t upstream_count;
+    const char *call_id;   /* attach to this call: no session.created comes,
+                              the link is ready when on_event has got
+                              MODEL_LINK_ATTACHED */
+    const char *intent;    /* "transcription" */
+    const char *safety_id; /* OpenAI-Safety-Identifier of the end user */
 };
+
+/* What a link to a call says first, in the place of session.created. */
+#define MODEL_LINK_ATTACHED "{\"type\":\"voice.attached\"}"
 
 struct model_link_ops {
     int (*send)(struct model_link *link, const char *json, size_t bytes);
     void (*pause)(struct model_link *link, bool paused);
     void (*close)(struct model_link *link);
     const char *(*name)(const struct model_link *link);
+    void (*adopt)(struct model_link *link,
+                  const struct model_link_handlers *handlers, void *arg);
 };
 
 struct model_link {
@@ -74,6 +88,20 @@ static inline const char *
 model_link_name(const struct model_link *link)
 {
     return link->ops->name(link);
+}
+
+/*
+ * Gives the link to other handlers, on the same loop, from its present
+ * handler's side (never from inside on_closed). From now on they get what
+ * comes; nothing that came before is told again, but for a link whose
+ * session.created nobody has been given: that one is posted. NULL in ops:
+ * it can't be given away (offline).
+ */
+static inline void
+model_link_adopt(struct model_link *link,
+                 const struct model_link_handlers *handlers, void *arg)
+{
+    link->ops->adopt(link, handlers, arg);
 }
 
 #endif
