@@ -87,7 +87,7 @@ model_name(const struct model_link *link)
 }
 
 static const struct model_link_ops ops = {model_send, model_pause, model_close,
-                                          model_name};
+                                          model_name, NULL};
 
 static int
 model_open(struct model_link **lp, const struct model_link_config *cfg,
