@@ -2,8 +2,9 @@
 
 /*
  * Life of a session: what its legs report becomes a state, and every way to
- * the end goes through session_end. Memory goes when the stream, the model
- * and the timer have each made their last call: one reference each.
+ * the end goes through session_end. Memory goes when each connection of the
+ * client, the model and the timer have made their last call, and nobody who
+ * comes back is on the way: one reference each.
  */
 
 #include "session/session.h"
@@ -12,8 +13,10 @@
 #include "base/log.h"
 #include "codec/ws_frame.h"
 #include "service/event_bus.h"
+#include "session/session_client.h"
 #include "session/session_down.h"
 #include "session/session_drain.h"
+#include "session/session_limits.h"
 #include "session/session_registry.h"
 #include "session/session_summary.h"
 #include "session/session_up.h"
@@ -27,145 +30,56 @@
 #define ID_BYTES     64
 #define REASON_BYTES 160
 
-enum session_state {
-#define X(id, text, next) id,
-    SESSION_STATES(X)
-#undef X
-};
-enum session_client_leg {
-#define X(id, text, next) id,
-    SESSION_CLIENT_LEGS(X)
-#undef X
-};
-enum session_upstream_leg {
-#define X(id, text, next) id,
-    SESSION_UPSTREAM_LEGS(X)
-#undef X
-};
-
-/* A state machine: names, and for each state a bit for each it may become. */
-struct machine {
-    const char *name;
-    const char *const *names;
-    const uint8_t *next;
-};
-
-#define LIVE                 (1u << SESSION_LIVE)
-#define DRAINING             (1u << SESSION_DRAINING)
-#define ENDED                (1u << SESSION_ENDED)
-#define NONE                 (1u << CLIENT_NONE)
-#define ATTACHED             (1u << CLIENT_ATTACHED)
-#define DETACHED             (1u << CLIENT_DETACHED)
-#define READY                (1u << UPSTREAM_READY)
-#define SWAPPING             (1u << UPSTREAM_SWAPPING)
-#define LOST                 (1u << UPSTREAM_LOST)
-#define TEXT(id, text, next) text,
-#define NEXT(id, text, next) next,
-
-static const struct machine state_machine = {
-    "state", (const char *const[]){SESSION_STATES(TEXT)},
-    (const uint8_t[]){SESSION_STATES(NEXT)}};
-static const struct machine client_machine = {
-    "client", (const char *const[]){SESSION_CLIENT_LEGS(TEXT)},
-    (const uint8_t[]){SESSION_CLIENT_LEGS(NEXT)}};
-static const struct machine upstream_machine = {
-    "upstream", (const char *const[]){SESSION_UPSTREAM_LEGS(TEXT)},
-    (const uint8_t[]){SESSION_UPSTREAM_LEGS(NEXT)}};
-
-static const struct {
-    const char *text;
-    uint16_t code;
-} reasons[END_REASON_COUNT] = {
-#define X(id, text, code) [id] = {text, code},
-    SESSION_END_REASONS(X)
-#undef X
-};
-
 struct session {
     struct session_entry entry;
     struct session_figures figures;
     struct session_registry *registry;
     struct event_bus *events;
-    struct stream_link *stream; /* `client_link`; NULL after its last call */
-    struct stream_link client_link;
+    struct session_client client;
     struct model_link *link; /* NULL before it is open, and after */
     const struct policy *policy;
     struct session_up up;
     struct session_down down;
-    struct session_drain *drain; /* NULL unless draining */
+    struct session_drain *drain;   /* NULL unless draining */
+    struct session_limits *limits; /* NULL: none */
     uv_timer_t timer; /* while starting: the start; then: a full queue */
     uint8_t state;
-    uint8_t client;
+    uint8_t client_leg;
     uint8_t upstream;
     uint8_t reason;
     uint16_t close_code;
     uint16_t refs;
     uint32_t rtt_us;
     uint64_t ended_ms;
-    struct stream_link_stats stats;
     char id[ID_BYTES];
     char names[]; /* model, tenant */
 };
 
-static atomic_uint illegal_count;
-
-unsigned
-session_illegal_count(void)
-{
-    return atomic_load(&illegal_count);
-}
-
-/* The only writer of the three states. */
-static bool
-enter(struct session *s, const struct machine *m, uint8_t *state, unsigned to)
-{
-    if (!(m->next[*state] >> to & 1)) {
-        atomic_fetch_add(&illegal_count, 1);
-        LOG(ALERT, s->id, "event=illegal_state machine=%s from=%s to=%s",
-            m->name, m->names[*state], m->names[to]);
-        return false;
-    }
-    LOG(DEBUG, s->id, "%s=%s was=%s", m->name, m->names[to], m->names[*state]);
-    *state = (uint8_t) to;
-    return true;
-}
-
 static void
 state_enter(struct session *s, enum session_state to)
 {
-    if (enter(s, &state_machine, &s->state, to))
-        atomic_store_explicit(&s->figures.state, state_machine.names[to],
+    if (session_state_enter(&session_machine, &s->state, to, s->id))
+        atomic_store_explicit(&s->figures.state,
+                              session_state_name(&session_machine, to),
                               memory_order_relaxed);
 }
 
 static void
 client_enter(struct session *s, enum session_client_leg to)
 {
-    enter(s, &client_machine, &s->client, to);
+    session_state_enter(&session_client_machine, &s->client_leg, to, s->id);
 }
 
 static void
 upstream_enter(struct session *s, enum session_upstream_leg to)
 {
-    enter(s, &upstream_machine, &s->upstream, to);
+    session_state_enter(&session_upstream_machine, &s->upstream, to, s->id);
 }
 
-/* Id and model are plain characters; api_realtime lets no others in. */
 static void
-session_tell(struct session *s, const char *type, const char *reason)
+session_tell(const struct session *s, const char *type, const char *reason)
 {
-    char fields[512];
-
-    if (!s->events)
-        return;
-    snprintf(fields, sizeof(fields),
-             "{\"session_id\":\"%s\",\"model\":\"%s\"%s%s%s}", s->id,
-             s->entry.model, reason ? ",\"reason\":\"" : "",
-             reason ? reason : "", reason ? "\"" : "");
-    int result = event_bus_publish(s->events, s->entry.tenant, type, fields);
-    if (result)
-        LOG_LIMITED(WARN, s->id, "event=not_published type=%s error=\"%s\"",
-                    type, uv_strerror(result));
+    session_publish(s->events, &s->entry, type, reason);
 }
 
 /* --- the end */
@@ -173,21 +87,21 @@ session_tell(struct session *s, const char *type, const char *reason)
 static void
 session_free(struct session *s)
 {
-    const struct session_summary summary = {
+    struct session_summary summary = {
         .id = s->id,
-        .reason = reasons[s->reason].text,
+        .reason = session_end_text(s->reason),
         .model = s->entry.model,
         .code = s->close_code,
         .duration_ms = s->ended_ms - s->entry.since_ms,
-        .stream = s->stats,
         .turns = s->down.latency.turns,
         .gateway_us = session_down_gateway_us(&s->down),
         .rtt_us = s->rtt_us,
     };
 
+    session_client_get_stats(&s->client, &summary.stream);
     session_summary_log(&summary);
     session_end_count(s->reason);
-    session_tell(s, "session_end", reasons[s->reason].text);
+    session_tell(s, "session_end", session_end_text(s->reason));
     policy_put(&s->policy);
     session_registry_remove(s->registry, &s->entry);
     free(s);
@@ -212,40 +126,28 @@ legs_close(struct session *s, const char *text)
     session_up_close(&s->up);
     session_down_close(&s->down);
     session_drain_stop(&s->drain);
+    session_limits_stop(&s->limits);
     uv_close((uv_handle_t *) &s->timer, on_timer_closed);
-    if (s->stream)
-        stream_link_close(s->stream, s->close_code, text);
+    session_client_close(&s->client, s->close_code, text);
     if (s->link)
         model_link_close(s->link);
-}
-
-/* A peer's text as a value for the log. */
-static void
-text_clean(char out[REASON_BYTES], const char *text)
-{
-    size_t i;
-
-    for (i = 0; text[i] && i < REASON_BYTES - 1; i++)
-        out[i] =
-            text[i] >= ' ' && text[i] <= '~' && text[i] != '"' ? text[i] : '?';
-    out[i] = 0;
 }
 
 static void
 end(struct session *s, enum session_end_reason reason, unsigned code,
     const char *text)
 {
-    char clean[REASON_BYTES];
+    char clean[SESSION_CLEAN_BYTES];
 
     if (s->state == SESSION_ENDED)
         return;
-    text_clean(clean, text);
+    session_text_clean(clean, text);
     state_enter(s, SESSION_ENDED);
     s->reason = reason;
     s->close_code = (uint16_t) code;
     s->ended_ms = clock_now_ms();
     LOG(INFO, s->id, "event=session_end reason=%s why=\"%s\"",
-        reasons[reason].text, clean);
+        session_end_text(reason), clean);
     legs_close(s, text);
 }
 
@@ -259,7 +161,7 @@ session_end(struct session *s, enum session_end_reason reason, const char *fmt,
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    end(s, reason, reasons[reason].code, text);
+    end(s, reason, session_end_code(reason), text);
 }
 
 static void
@@ -319,7 +221,7 @@ static const struct session_down_handlers down_handlers = {
 /* --- what the client leg reports */
 
 static void
-on_stream_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
+on_client_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
                   size_t bytes)
 {
     struct session *s = arg;
@@ -328,20 +230,11 @@ on_stream_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
 }
 
 static void
-on_stream_rtt(void *arg, uint32_t rtt_us)
+on_client_rtt(void *arg, uint32_t rtt_us)
 {
     struct session *s = arg;
 
     s->rtt_us = rtt_us;
-}
-
-/* Whether the client can go on with this session over another connection:
- * none is given what that takes. */
-static bool
-client_can_resume(const struct session *s)
-{
-    (void) s;
-    return false;
 }
 
 static bool
@@ -352,27 +245,31 @@ on_drain_look(void *arg)
     return session_up_is_empty(&s->up) && session_down_is_calm(&s->down);
 }
 
+/* A client that may come back is sent to another worker. */
 static void
 on_drain_over(void *arg)
 {
     struct session *s = arg;
-    unsigned code =
-        client_can_resume(s) ? WS_CLOSE_RESTART : WS_CLOSE_GOING_AWAY;
 
-    end(s, END_DRAINED, code, "the gateway is shutting down");
+    if (session_client_may_return(&s->client))
+        session_client_drop(&s->client, WS_CLOSE_RESTART, "come back at once");
+    else
+        session_end(s, END_DRAINED, "the gateway is shutting down");
 }
 
 static const struct session_drain_handlers drain_handlers = {on_drain_look,
                                                              on_drain_over};
 
 static void
-on_stream_drain(void *arg, uint32_t ms)
+on_client_drain(void *arg, uint32_t ms)
 {
     struct session *s = arg;
     const struct session_drain_config cfg = {
         .loop = s->entry.loop,
         .ms = ms,
-        .patience_ms = client_can_resume(s) ? 0 : session_drain_patience_ms(ms),
+        .patience_ms = session_client_may_return(&s->client)
+                           ? 0
+                           : session_drain_patience_ms(ms),
     };
 
     if (s->state == SESSION_ENDED || s->state == SESSION_DRAINING)
@@ -384,7 +281,7 @@ on_stream_drain(void *arg, uint32_t ms)
 }
 
 static void
-on_stream_writable(void *arg)
+on_client_writable(void *arg)
 {
     struct session *s = arg;
 
@@ -411,21 +308,130 @@ client_reason(const struct session *s, uint16_t code)
     }
 }
 
+/* A connection that was lost, not one that somebody closed. */
+static bool
+on_client_lost(void *arg, uint16_t code)
+{
+    struct session *s = arg;
+    bool drained = s->state == SESSION_DRAINING && code == WS_CLOSE_GOING_AWAY;
+
+    if (s->state != SESSION_LIVE && s->state != SESSION_DRAINING)
+        return false;
+    if (code != WS_CLOSE_LOST && code != WS_CLOSE_RESTART && !drained)
+        return false;
+    LOG(INFO, s->id, "event=client_detached code=%u", code);
+    client_enter(s, CLIENT_DETACHED);
+    session_drain_stop(&s->drain);
+    if (s->state == SESSION_DRAINING)
+        state_enter(s, SESSION_LIVE);
+    session_down_writable(&s->down);
+    return true;
+}
+
 static void
-on_stream_closed(void *arg, uint16_t code, const char *reason)
+on_client_attached(void *arg)
 {
     struct session *s = arg;
 
-    stream_link_get_stats(s->stream, &s->stats);
-    s->stream = NULL;
+    s->refs++;
+    if (s->client_leg == CLIENT_DETACHED)
+        client_enter(s, CLIENT_ATTACHED);
+    LOG(INFO, s->id, "event=client_resumed");
+    session_tell(s, "session_resumed", NULL);
+}
+
+static void
+on_client_closed(void *arg, uint16_t code, const char *reason)
+{
+    struct session *s = arg;
+
     client_enter(s, CLIENT_NONE);
-    end(s, client_reason(s, code), code, reason ? reason : "");
+    end(s, client_reason(s, code), code, reason);
+}
+
+static void
+on_client_gone(void *arg)
+{
+    session_unref(arg);
+}
+
+static const struct session_client_handlers client_handlers = {
+    .on_message = on_client_message,
+    .on_rtt = on_client_rtt,
+    .on_drain = on_client_drain,
+    .on_writable = on_client_writable,
+    .on_lost = on_client_lost,
+    .on_attached = on_client_attached,
+    .on_closed = on_client_closed,
+    .on_gone = on_client_gone,
+};
+
+const char *
+session_id(const struct session *s)
+{
+    return s->id;
+}
+
+int
+session_expect(struct session *s, const char *after,
+               struct session_return *coming)
+{
+    if (s->state != SESSION_LIVE && s->state != SESSION_DRAINING)
+        return UV_ENOENT;
+    int result = session_client_expect(&s->client, after, coming);
+    if (!result)
+        s->refs++;
+    return result;
+}
+
+void
+session_attach(const struct session_return *coming, int fd)
+{
+    struct session *s = coming->session;
+
+    if (!session_client_attach(&s->client, coming, fd) && fd >= 0)
+        LOG(WARN, s->id, "event=attach_failed");
     session_unref(s);
 }
 
-static const struct stream_link_handlers stream_handlers = {
-    on_stream_message, on_stream_rtt, on_stream_drain, on_stream_writable,
-    on_stream_closed};
+/* --- limits */
+
+static uint64_t
+on_limits_look(void *arg)
+{
+    const struct session *s = arg;
+
+    return s->down.calm.stirred_ms;
+}
+
+static void
+on_limits_over(void *arg, bool idle)
+{
+    struct session *s = arg;
+    const struct realtime_error error = {
+        .code = idle ? "session_idle" : "session_expired",
+        .message = idle ? "The session has been idle for too long."
+                        : "The session has reached its longest duration here.",
+    };
+
+    session_down_error(&s->down, &error);
+    session_end(s, idle ? END_IDLE : END_SESSION_LIMIT, "%s", error.message);
+}
+
+static void
+limits_start(struct session *s, const struct session_config *cfg)
+{
+    static const struct session_limits_handlers handlers = {on_limits_look,
+                                                            on_limits_over};
+    const struct session_limits_config limits = {
+        .loop = cfg->loop,
+        .max_session_ms = cfg->max_session_ms,
+        .max_idle_ms = cfg->max_idle_ms,
+    };
+
+    if (session_limits_start(&s->limits, &limits, &handlers, s))
+        LOG(WARN, s->id, "event=limits_unwatched error=\"no memory\"");
+}
 
 /* --- what the upstream leg reports */
 
@@ -474,17 +480,21 @@ on_start_late(uv_timer_t *timer)
 static int
 client_open(struct session *s, const struct session_config *cfg)
 {
-    const struct stream_link_config stream = {
+    const struct session_client_config client = {
         .loop = cfg->loop,
-        .fd = cfg->fd,
         .id = s->id,
         .max_message_bytes = cfg->max_message_bytes,
         .down_high_bytes = SESSION_DOWN_HIGH,
         .down_max_bytes = SESSION_DOWN_MAX,
+        .token = cfg->resume_token,
+        .tenant = s->entry.tenant,
+        .resumes = cfg->resumes,
+        .session = s,
+        .grace_ms = cfg->resume_grace_ms,
     };
 
-    s->stream = &s->client_link;
-    return stream_link_open(s->stream, &stream, &stream_handlers, s);
+    return session_client_open(&s->client, &client, cfg->fd, &client_handlers,
+                               s);
 }
 
 static void
@@ -525,7 +535,8 @@ entry_fill(struct session *s, const struct session_config *cfg)
     s->entry.since_ms = clock_now_ms();
     s->entry.figures = &s->figures;
     s->entry.on_end = on_server_end;
-    atomic_init(&s->figures.state, state_machine.names[SESSION_STARTING]);
+    atomic_init(&s->figures.state,
+                session_state_name(&session_machine, SESSION_STARTING));
 }
 
 static void
@@ -533,14 +544,14 @@ directions_init(struct session *s)
 {
     s->up.policy = s->policy;
     s->up.model = s->entry.model;
-    s->up.stream = s->stream;
+    s->up.client = &s->client;
     s->up.down = &s->down;
     s->up.entry = &s->entry;
     s->up.handlers = &up_handlers;
     s->up.arg = s;
     session_up_init(&s->up);
     s->down.policy = s->policy;
-    s->down.stream = s->stream;
+    s->down.client = &s->client;
     s->down.entry = &s->entry;
     s->down.handlers = &down_handlers;
     s->down.arg = s;
@@ -573,6 +584,7 @@ session_start(const struct session_config *cfg)
     s->timer.data = s;
     uv_timer_start(&s->timer, on_start_late, SESSION_START_MS, 0);
     client_enter(s, CLIENT_ATTACHED);
+    limits_start(s, cfg);
     session_tell(s, "session_start", NULL);
     upstream_open(s, cfg);
     return 0;

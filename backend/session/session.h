@@ -16,6 +16,8 @@
 #include "codec/policy.h"
 #include "gate/stream_link.h"
 #include "model/model_link.h"
+#include "session/session_client.h"
+#include "session/session_state.h"
 
 #include <stdint.h>
 
@@ -35,6 +37,8 @@
     X(END_MESSAGE_TOO_BIG, "message_too_big", 1009)                            \
     X(END_SLOW_CLIENT, "slow_client", 1013)                                    \
     X(END_OVERLOADED, "overloaded", 1013)                                      \
+    X(END_SESSION_LIMIT, "session_limit", 1001)                                \
+    X(END_IDLE, "idle", 1001)                                                  \
     X(END_SHUTDOWN, "shutdown", 1001)                                          \
     X(END_DRAINED, "drained", 1001)                                            \
     X(END_INTERNAL, "internal_error", 1011)
@@ -46,26 +50,9 @@ enum session_end_reason {
         END_REASON_COUNT
 };
 
-/* X(enum, text, the states it may be left for) */
-#define SESSION_STATES(X)                                                      \
-    X(SESSION_STARTING, "starting", LIVE | DRAINING | ENDED)                   \
-    X(SESSION_LIVE, "live", DRAINING | ENDED)                                  \
-    X(SESSION_DRAINING, "draining", ENDED)                                     \
-    X(SESSION_ENDED, "ended", 0)
-
-#define SESSION_CLIENT_LEGS(X)                                                 \
-    X(CLIENT_NONE, "none", ATTACHED)                                           \
-    X(CLIENT_ATTACHED, "attached", NONE | DETACHED)                            \
-    X(CLIENT_DETACHED, "detached", ATTACHED | NONE)
-
-#define SESSION_UPSTREAM_LEGS(X)                                               \
-    X(UPSTREAM_OPENING, "opening", READY | LOST)                               \
-    X(UPSTREAM_READY, "ready", SWAPPING | LOST)                                \
-    X(UPSTREAM_SWAPPING, "swapping", READY | LOST)                             \
-    X(UPSTREAM_LOST, "lost", 0)
-
 struct session;
 struct session_registry;
+struct session_resume;
 struct event_bus;
 
 /* Opens the upstream leg; the server wires offline or remote in. */
@@ -86,6 +73,13 @@ struct session_config {
     session_open_model_h *open_model;
     void *open_model_arg;
     size_t max_message_bytes;
+    /* A client that asked for it may come back with this token (copied) for
+     * so long after it was lost. NULL: it may not. */
+    const char *resume_token;
+    struct session_resume *resumes;
+    unsigned resume_grace_ms;
+    uint64_t max_session_ms; /* 0 no limit */
+    uint64_t max_idle_ms;    /* without a turn; 0 no limit */
 };
 
 /*
@@ -101,7 +95,13 @@ int session_start(const struct session_config *cfg);
 void session_end(struct session *s, enum session_end_reason reason,
                  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Forbidden state changes so far, process-wide: always 0. Any thread. */
-unsigned session_illegal_count(void);
+/* A client that comes back, both on the session's loop
+ * (session_resume_find): as of session_client. The session lives until attach,
+ * and may be gone after it. */
+int session_expect(struct session *s, const char *after,
+                   struct session_return *coming);
+void session_attach(const struct session_return *coming, int fd);
+
+const char *session_id(const struct session *s);
 
 #endif

@@ -47,7 +47,7 @@ full_enter(struct session_down *down)
 static void
 text_send(struct session_down *down, const char *json, size_t bytes)
 {
-    int result = stream_link_send(down->stream, STREAM_TEXT, json, bytes);
+    int result = session_client_send(down->client, STREAM_TEXT, json, bytes);
 
     if (result == UV_ENOBUFS || result == UV_ENOMEM) {
         down->handlers->on_fail(down->arg, END_SLOW_CLIENT,
@@ -56,12 +56,12 @@ text_send(struct session_down *down, const char *json, size_t bytes)
     }
     if (result) /* closed: its handler is on its way */
         return;
-    size_t queued = stream_link_queued_bytes(down->stream);
+    size_t queued = session_client_queued_bytes(down->client);
     atomic_fetch_add_explicit(&down->entry->figures->down_messages, 1,
                               memory_order_relaxed);
     atomic_store_explicit(&down->entry->figures->queued_bytes, queued,
                           memory_order_relaxed);
-    if (!down->full && stream_link_is_full(down->stream))
+    if (!down->full && session_client_is_full(down->client))
         full_enter(down);
 }
 
@@ -72,7 +72,7 @@ session_down_writable(struct session_down *down)
         return;
     down->full = false;
     atomic_store_explicit(&down->entry->figures->queued_bytes,
-                          stream_link_queued_bytes(down->stream),
+                          session_client_queued_bytes(down->client),
                           memory_order_relaxed);
     model_link_pause(down->link, false);
     down->handlers->on_full(down->arg, false);
@@ -227,7 +227,7 @@ bool
 session_down_is_calm(const struct session_down *down)
 {
     return down->phase == DOWN_OPEN
-           && stream_link_queued_bytes(down->stream) == 0
+           && session_client_queued_bytes(down->client) == 0
            && session_calm_holds(&down->calm, clock_now_ms());
 }
 

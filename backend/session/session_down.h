@@ -14,6 +14,7 @@
 #include "codec/realtime_event.h"
 #include "session/session.h"
 #include "session/session_calm.h"
+#include "session/session_client.h"
 #include "session/session_registry.h"
 
 /* An event of the model beyond this is replaced by an error: clients read
@@ -49,7 +50,7 @@ struct session_latency {
 
 struct session_down {
     const struct policy *policy;
-    struct stream_link *stream;
+    struct session_client *client;
     struct model_link *link;
     struct session_entry *entry;
     const struct session_down_handlers *handlers;

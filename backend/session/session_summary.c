@@ -4,13 +4,17 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "service/event_bus.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 
-static const char *const texts[END_REASON_COUNT] = {
-#define X(id, text, code) [id] = text,
+static const struct {
+    const char *text;
+    uint16_t code;
+} reasons[END_REASON_COUNT] = {
+#define X(id, text, code) [id] = {text, code},
     SESSION_END_REASONS(X)
 #undef X
 };
@@ -23,7 +27,7 @@ metrics_make(void)
     for (unsigned i = 0; i < END_REASON_COUNT; i++) {
         char name[96];
         snprintf(name, sizeof(name),
-                 "voiced_sessions_ended_total{reason=\"%s\"}", texts[i]);
+                 "voiced_sessions_ended_total{reason=\"%s\"}", reasons[i].text);
         ended_metrics[i] =
             metric_register(METRIC_COUNTER, name, "Sessions by their end.");
     }
@@ -50,4 +54,46 @@ session_summary_log(const struct session_summary *m)
         m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
         m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000,
         m->model);
+}
+
+const char *
+session_end_text(enum session_end_reason reason)
+{
+    return reasons[reason].text;
+}
+
+uint16_t
+session_end_code(enum session_end_reason reason)
+{
+    return reasons[reason].code;
+}
+
+/* Id and model are plain characters; api_realtime lets no others in. */
+void
+session_publish(struct event_bus *events, const struct session_entry *e,
+                const char *type, const char *reason)
+{
+    char fields[512];
+
+    if (!events)
+        return;
+    snprintf(fields, sizeof(fields),
+             "{\"session_id\":\"%s\",\"model\":\"%s\"%s%s%s}", e->id, e->model,
+             reason ? ",\"reason\":\"" : "", reason ? reason : "",
+             reason ? "\"" : "");
+    int result = event_bus_publish(events, e->tenant, type, fields);
+    if (result)
+        LOG_LIMITED(WARN, e->id, "event=not_published type=%s error=\"%s\"",
+                    type, uv_strerror(result));
+}
+
+void
+session_text_clean(char out[SESSION_CLEAN_BYTES], const char *text)
+{
+    size_t i;
+
+    for (i = 0; text[i] && i < SESSION_CLEAN_BYTES - 1; i++)
+        out[i] =
+            text[i] >= ' ' && text[i] <= '~' && text[i] != '"' ? text[i] : '?';
+    out[i] = 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What is left of a session at its end: a line in the log and a count by
- * reason. Owns nothing; any thread.
+ * What others hear of a session: its events on the bus, and at its end a line
+ * in the log and a count by reason. Owns nothing; any thread.
  */
 
 #ifndef VOICE_SESSION_SUMMARY_H
@@ -10,6 +10,7 @@
 
 #include "gate/stream_link.h"
 #include "session/session.h"
+#include "session/session_registry.h"
 
 #include <stdint.h>
 
@@ -29,5 +30,16 @@ void session_summary_log(const struct session_summary *summary);
 
 /* Counts an end in voiced_sessions_ended_total. */
 void session_end_count(enum session_end_reason reason);
+
+const char *session_end_text(enum session_end_reason reason);
+uint16_t session_end_code(enum session_end_reason reason);
+
+/* Tells the event bus (NULL: nobody) of a session; reason may be NULL. */
+void session_publish(struct event_bus *events, const struct session_entry *e,
+                     const char *type, const char *reason);
+
+/* A peer's text as a value for the log. */
+#define SESSION_CLEAN_BYTES 160
+void session_text_clean(char out[SESSION_CLEAN_BYTES], const char *text);
 
 #endif

@@ -43,9 +43,9 @@ static void
 pause_settle(struct session_up *up)
 {
     if (up->phase != UP_CLOSED)
-        stream_link_pause(up->stream,
-                          up->model_full
-                              || up->waiting_bytes > SESSION_UP_WAIT_HIGH);
+        session_client_pause(up->client,
+                             up->model_full
+                                 || up->waiting_bytes > SESSION_UP_WAIT_HIGH);
 }
 
 /* --- messages that wait */

@@ -30,7 +30,7 @@ struct session_up_handlers {
 struct session_up {
     const struct policy *policy;
     const char *model; /* the session's, for the filter */
-    struct stream_link *stream;
+    struct session_client *client;
     struct model_link *link;
     struct session_down *down;
     struct session_entry *entry;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "session/session_tail.h"
+
+#include "gate/stream_link.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+static struct session_tail tail;
+static char heard[65536];
+
+static void
+on_message(void *arg, const struct session_tail_message *message)
+{
+    (void) arg;
+    size_t used = strlen(heard);
+    const char *at = strstr(message->data, "\"event_id\":\"");
+
+    snprintf(heard + used, sizeof(heard) - used, "%.*s ",
+             (int) strcspn(at + 12, "\""), at + 12);
+}
+
+static void
+push(const char *type, const char *id, size_t filling)
+{
+    char *text = calloc(1, filling + 256);
+    int n = snprintf(text, 256,
+                     "{\"type\":\"%s\",\"event_id\":\"%s\","
+                     "\"delta\":\"",
+                     type, id);
+
+    memset(text + n, 'A', filling);
+    memcpy(text + n + filling, "\"}", 3);
+    const struct session_tail_message message = {STREAM_TEXT, text,
+                                                 (size_t) n + filling + 2};
+    assert_int_equal(session_tail_push(&tail, &message), 0);
+    free(text);
+}
+
+static const char *
+replay(const char *after)
+{
+    uint64_t from;
+
+    heard[0] = 0;
+    if (session_tail_find(&tail, after, &from))
+        return "gap";
+    session_tail_replay(&tail, from, on_message, NULL);
+    return heard;
+}
+
+static int
+setup(void **state)
+{
+    (void) state;
+    session_tail_init(&tail);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void) state;
+    session_tail_deinit(&tail);
+    return 0;
+}
+
+static void
+test_order(void **state)
+{
+    (void) state;
+    push("response.created", "a", 1);
+    push("response.output_audio.delta", "b", 1);
+    push("response.output_item.added", "c", 1);
+    push("response.output_audio.delta", "d", 1);
+    push("response.done", "e", 1);
+    assert_string_equal(replay("a"), "b c d e ");
+    assert_string_equal(replay("b"), "c d e ");
+    assert_string_equal(replay("d"), "e ");
+    assert_string_equal(replay("e"), "");
+    assert_string_equal(replay("f"), "gap");
+}
+
+static void
+test_mark(void **state)
+{
+    (void) state;
+    assert_string_equal(replay(""), "");
+    push("response.created", "a", 1);
+    session_tail_set_mark(&tail);
+    assert_string_equal(replay(""), "");
+    push("response.output_audio.delta", "b", 1);
+    push("response.done", "c", 1);
+    assert_string_equal(replay(""), "b c ");
+}
+
+/* Only what is too old goes, and it is a gap for events alone. */
+static void
+test_audio_cap(void **state)
+{
+    char id[16];
+
+    (void) state;
+    push("response.created", "first", 1);
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof(id), "d%d", i);
+        push("response.output_audio.delta", id, 60000);
+    }
+    assert_string_equal(replay("first"), "d5 d6 d7 d8 d9 ");
+    assert_string_equal(replay("d0"), "gap"); /* whoever says so is not here */
+    assert_true(tail.audio.bytes <= SESSION_TAIL_AUDIO_BYTES);
+}
+
+static void
+test_event_cap(void **state)
+{
+    char id[16];
+
+    (void) state;
+    push("response.created", "first", 1);
+    session_tail_set_mark(&tail);
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof(id), "e%d", i);
+        push("response.done", id, 60000);
+    }
+    assert_string_equal(replay("first"), "gap");
+    assert_string_equal(replay(""), "gap");
+    assert_string_equal(replay("e5"), "gap");
+    assert_string_equal(replay("e6"), "e7 e8 e9 ");
+    assert_true(tail.events.bytes <= SESSION_TAIL_EVENT_BYTES);
+}
+
+static void
+test_binary_is_audio(void **state)
+{
+    static const char packet[] = "\x01\x02 \"event_id\":\"opus\"";
+    const struct session_tail_message message = {STREAM_BINARY, packet,
+                                                 sizeof(packet)};
+
+    (void) state;
+    push("response.created", "a", 1);
+    assert_int_equal(session_tail_push(&tail, &message), 0);
+    assert_int_equal(tail.audio.bytes, sizeof(packet));
+    assert_string_equal(replay("a"), "opus ");
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_order),           TEST(test_mark),
+        TEST(test_audio_cap),       TEST(test_event_cap),
+        TEST(test_binary_is_audio),
+    };
+
+    return cmocka_run_group_tests_name("session_tail", tests, NULL, NULL);
+}
