@@ -3,10 +3,12 @@
 #include "base/config.h"
 
 #include "base/config_table.h"
+#include "base/config_upstream.h"
 
 #include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -24,9 +26,20 @@ struct reading {
     struct server_config *cfg;
     const char *path; /* libConfuse tells it in no section */
     char *error;
+    bool keyless;
     int lines[CONFIG_KEY_MAX]; /* where a key was given, 0: nowhere */
+    struct {
+        int lines[CONFIG_KEY_MAX];
+        int end; /* the closing brace */
+    } upstreams[CONFIG_UPSTREAM_MAX];
 };
 static _Thread_local struct reading *reading;
+
+/* Whose key a value is for, and where its line is noted. */
+struct place {
+    void *owner;
+    int *line;
+};
 
 /* --- the file */
 
@@ -49,15 +62,64 @@ on_confuse_error(cfg_t *cfg, const char *fmt, va_list ap)
 
 /* libConfuse calls once an item and once more at a list's end. */
 static bool
-list_is_told_again(const struct config_key *key, cfg_opt_t *opt, unsigned count)
+list_is_told_again(const void *owner, const struct config_key *key,
+                   cfg_opt_t *opt, unsigned count)
 {
-    if (key->type != KEY_TEXTS)
+    if (!config_key_is_list(key))
         return false;
     const struct config_list *list =
-        (const void *) ((const char *) reading->cfg + key->offset);
+        (const void *) ((const char *) owner + key->offset);
     return list->count == count
            && strcmp(list->items[count - 1], cfg_opt_getnstr(opt, count - 1))
                   == 0;
+}
+
+/* The upstream of that name, made when it is new; -1 told already. */
+static int
+upstream_find(cfg_t *cfg, const char *name)
+{
+    struct server_config *all = reading->cfg;
+    size_t i = 0;
+
+    while (i < all->upstream_count && strcmp(all->upstreams[i].name, name) != 0)
+        i++;
+    if (i < all->upstream_count)
+        return (int) i;
+    if (i == CONFIG_UPSTREAM_MAX) {
+        cfg_error(cfg, "more than %d upstreams", CONFIG_UPSTREAM_MAX);
+        return -1;
+    }
+    if (!all->upstreams)
+        all->upstreams = calloc(CONFIG_UPSTREAM_MAX, sizeof(*all->upstreams));
+    if (all->upstreams && config_upstream_init(&all->upstreams[i], name) == 0) {
+        all->upstream_count++;
+        return (int) i;
+    }
+    if (all->upstreams)
+        config_upstream_deinit(&all->upstreams[i]);
+    cfg_error(cfg, "\"%.80s\" is no name of an upstream", name);
+    return -1;
+}
+
+static int
+place_of(cfg_t *cfg, size_t key, struct place *place)
+{
+    *place = (struct place){reading->cfg, &reading->lines[key]};
+    if (!config_key_is_upstream(config_key_at(key)))
+        return 0;
+    int i = upstream_find(cfg, cfg_title(cfg));
+    if (i < 0)
+        return -1;
+    *place = (struct place){&reading->cfg->upstreams[i],
+                            &reading->upstreams[i].lines[key]};
+    return 0;
+}
+
+/* What may hold a secret is not repeated. */
+static bool
+key_may_be_shown(const struct config_key *key)
+{
+    return key->type != KEY_HEADERS && key->type != KEY_PROXY;
 }
 
 static int
@@ -67,25 +129,42 @@ on_confuse_value(cfg_t *cfg, cfg_opt_t *opt)
     size_t i = config_key_find(section, cfg_opt_name(opt));
     unsigned count = cfg_opt_size(opt);
     char bounds[CONFIG_BOUNDS_BYTES];
+    struct place place;
 
     if (i == config_key_count() || !count)
         return 0;
+    const struct config_key *key = config_key_at(i);
     const char *text = cfg_opt_getnstr(opt, count - 1);
-    if (list_is_told_again(config_key_at(i), opt, count))
+    if (place_of(cfg, i, &place) != 0)
+        return -1;
+    if (list_is_told_again(place.owner, key, opt, count))
         return 0;
-    if (reading->lines[i] && count == 1) {
-        cfg_error(cfg, "'%s' was given in line %d already",
-                  config_key_at(i)->name, reading->lines[i]);
+    if (*place.line && count == 1) {
+        cfg_error(cfg, "'%s' was given in line %d already", key->name,
+                  *place.line);
         return -1;
     }
-    reading->lines[i] = cfg->line;
+    *place.line = cfg->line;
     if (count <= CONFIG_LIST_MAX && text && !strpbrk(text, "\n\r")
-        && config_key_set(reading->cfg, config_key_at(i), text) == 0)
+        && (!config_key_is_list(key) || count <= key->max)
+        && config_key_set(place.owner, key, text) == 0)
         return 0;
-    config_key_bounds(config_key_at(i), bounds);
-    cfg_error(cfg, "'%s': \"%.80s\" is not valid (%s)", config_key_at(i)->name,
-              text ? text : "", bounds);
+    config_key_bounds(key, bounds);
+    cfg_error(cfg, "'%s': \"%.80s\" is not valid (%s)", key->name,
+              text && key_may_be_shown(key) ? text : "***", bounds);
     return -1;
+}
+
+/* The end of an upstream, which may have been empty. */
+static int
+on_confuse_upstream(cfg_t *cfg, cfg_opt_t *opt)
+{
+    cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+    int i = section ? upstream_find(cfg, cfg_title(section)) : -1;
+    if (i < 0)
+        return -1;
+    reading->upstreams[i].end = cfg->line;
+    return 0;
 }
 
 static int
@@ -111,9 +190,19 @@ option_make(const struct config_key *key)
 {
     cfg_opt_t one = CFG_STR(key->name, NULL, CFGF_NODEFAULT);
     cfg_opt_t list = CFG_STR_LIST(key->name, NULL, CFGF_NODEFAULT);
-    cfg_opt_t opt = key->type == KEY_TEXTS ? list : one;
+    cfg_opt_t opt = config_key_is_list(key) ? list : one;
     opt.validcb = on_confuse_value;
     return opt;
+}
+
+static cfg_opt_t
+section_make(const struct config_key *key, cfg_opt_t *sub)
+{
+    cfg_opt_t one = CFG_SEC(key->section, sub, CFGF_NONE);
+    cfg_opt_t many = CFG_SEC(key->section, sub,
+                             CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    many.validcb = on_confuse_upstream;
+    return config_key_is_upstream(key) ? many : one;
 }
 
 static void
@@ -129,10 +218,8 @@ options_make(struct options *o)
             o->top[top++] = option_make(key);
             continue;
         }
-        if (strcmp(config_key_at(i - 1)->section, key->section) != 0) {
-            cfg_opt_t section = CFG_SEC(key->section, &o->sub[sub], CFGF_NONE);
-            o->top[top++] = section;
-        }
+        if (strcmp(config_key_at(i - 1)->section, key->section) != 0)
+            o->top[top++] = section_make(key, &o->sub[sub]);
         o->sub[sub++] = option_make(key);
         if (i + 1 == config_key_count()
             || strcmp(config_key_at(i + 1)->section, key->section))
@@ -249,6 +336,39 @@ origins_check(const struct server_config *cfg, const char *path)
     return 0;
 }
 
+static int
+upstream_check(size_t i, const char *path)
+{
+    struct config_upstream *up = &reading->cfg->upstreams[i];
+    char why[CONFIG_WHY_BYTES] = "";
+    const char *name = "";
+    int result = config_upstream_check(up, &name, why);
+    if (!result && !reading->keyless)
+        result = config_upstream_read_key(up, &name, why);
+    if (result != UV_EINVAL)
+        return result;
+    size_t key = config_key_find(CONFIG_UPSTREAM, name);
+    int line = key < config_key_count() ? reading->upstreams[i].lines[key] : 0;
+    snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:%d: upstream %s: %s%s%s%s",
+             path, line ? line : reading->upstreams[i].end, up->name,
+             name[0] ? "'" : "", name, name[0] ? "' " : "", why);
+    return UV_EINVAL;
+}
+
+static int
+upstreams_check(const struct server_config *cfg, const char *path)
+{
+    bool found = !cfg->warm.upstream[0];
+    int result = 0;
+    for (size_t i = 0; i < cfg->upstream_count && !result; i++) {
+        result = upstream_check(i, path);
+        found |= strcmp(cfg->upstreams[i].name, cfg->warm.upstream) == 0;
+    }
+    if (!result && !found)
+        result = refuse(path, "warm", "upstream", "names no upstream");
+    return result;
+}
+
 /* What no single key can say. */
 static int
 config_check(struct server_config *cfg, const char *path)
@@ -261,22 +381,28 @@ config_check(struct server_config *cfg, const char *path)
         return refuse(path, "auth", "keys_file", "is empty and mode is keys");
     if (cfg->memory_bytes < cfg->max_message_bytes)
         return refuse(path, "", "memory", "is less than max_message");
+    if (cfg->http.keepalive > cfg->http.max)
+        return refuse(path, "http", "keepalive", "is more than max");
     int result = origins_check(cfg, path);
+    if (!result)
+        result = upstreams_check(cfg, path);
     return result ? result : secret_read(cfg, path);
 }
 
-int
-config_read(struct server_config **cfgp, const char *path,
-            char error[CONFIG_ERROR_BYTES])
+static int
+all_read(struct server_config **cfgp, const char *path, char *error,
+         bool keyless)
 {
     struct server_config *cfg = calloc(1, sizeof(*cfg));
-    struct reading now = {.cfg = cfg, .path = path, .error = error};
+    struct reading now = {
+        .cfg = cfg, .path = path, .error = error, .keyless = keyless};
     int result = cfg ? 0 : UV_ENOMEM;
 
     error[0] = '\0';
     reading = &now;
     for (size_t i = 0; i < config_key_count() && !result; i++) {
-        if (config_key_at(i)->type != KEY_TEXTS)
+        if (!config_key_is_list(config_key_at(i))
+            && !config_key_is_upstream(config_key_at(i)))
             result = config_key_set(cfg, config_key_at(i),
                                     config_key_at(i)->initial);
     }
@@ -297,6 +423,20 @@ config_read(struct server_config **cfgp, const char *path,
     return 0;
 }
 
+int
+config_read(struct server_config **cfgp, const char *path,
+            char error[CONFIG_ERROR_BYTES])
+{
+    return all_read(cfgp, path, error, false);
+}
+
+int
+config_read_keyless(struct server_config **cfgp, const char *path,
+                    char error[CONFIG_ERROR_BYTES])
+{
+    return all_read(cfgp, path, error, true);
+}
+
 void
 config_free(struct server_config **cfgp)
 {
@@ -304,99 +444,38 @@ config_free(struct server_config **cfgp)
     *cfgp = NULL;
     if (!cfg)
         return;
-    for (size_t i = 0; i < config_key_count(); i++)
-        config_key_free(cfg, config_key_at(i));
+    for (size_t i = 0; i < config_key_count(); i++) {
+        if (!config_key_is_upstream(config_key_at(i)))
+            config_key_free(cfg, config_key_at(i));
+    }
+    for (size_t i = 0; i < cfg->upstream_count; i++)
+        config_upstream_deinit(&cfg->upstreams[i]);
+    free(cfg->upstreams);
     if (cfg->listen.secret)
         explicit_bzero(cfg->listen.secret, strlen(cfg->listen.secret));
     free(cfg->listen.secret);
     free(cfg);
 }
 
-/* --- what people read */
-
-/* Heads and ends of sections between key i - 1 and key i. */
-static void
-section_turn(size_t i, FILE *out)
+void
+config_warn(const struct server_config *cfg, config_warning_h *handler,
+            void *arg)
 {
-    const char *before = i ? config_key_at(i - 1)->section : "";
-    const char *now = i < config_key_count() ? config_key_at(i)->section : "";
-    if (strcmp(before, now) == 0)
-        return;
-    if (before[0])
-        fputs("}\n", out);
-    if (now[0])
-        fprintf(out, "\n%s {\n", now);
+    for (size_t i = 0; i < cfg->upstream_count; i++)
+        config_upstream_warn(&cfg->upstreams[i], handler, arg);
 }
 
 void
-config_print(const struct server_config *cfg, FILE *out)
+config_forget_environment(const struct server_config *cfg)
 {
-    for (size_t i = 0; i < config_key_count(); i++) {
-        section_turn(i, out);
-        fprintf(out, "%s%s = ", config_key_at(i)->section[0] ? "    " : "",
-                config_key_at(i)->name);
-        config_key_print(cfg, config_key_at(i), out);
-        fputc('\n', out);
+    for (size_t i = 0; i < cfg->upstream_count; i++) {
+        const char *name = cfg->upstreams[i].key_env;
+        char *text = name[0] ? getenv(name) : NULL;
+        if (!text)
+            continue;
+        explicit_bzero(text, strlen(text));
+        unsetenv(name);
     }
-    section_turn(config_key_count(), out);
-}
-
-void
-config_print_example(FILE *out)
-{
-    char bounds[CONFIG_BOUNDS_BYTES];
-    fputs("# voiced.conf: how the process runs. What a session may do is said"
-          "\n# in nginx.conf. `voiced -t -c FILE` checks this file, SIGHUP "
-          "takes it\n# without cutting a session. Every key is shown with its "
-          "default.\n",
-          out);
-    for (size_t i = 0; i < config_key_count(); i++) {
-        const char *indent = config_key_at(i)->section[0] ? "    " : "";
-        section_turn(i, out);
-        config_key_bounds(config_key_at(i), bounds);
-        fprintf(out, "\n%s# %s\n%s# %s%s\n%s#%s = ", indent,
-                config_key_at(i)->sentence, indent, bounds,
-                config_key_at(i)->reloadable ? ""
-                                             : "; a change needs a restart",
-                indent, config_key_at(i)->name);
-        config_key_print_initial(config_key_at(i), out);
-        fputc('\n', out);
-    }
-    section_turn(config_key_count(), out);
-}
-
-void
-config_print_reference(FILE *out)
-{
-    char bounds[CONFIG_BOUNDS_BYTES];
-    fputs("| key | default | bounds | on SIGHUP | meaning |\n"
-          "|---|---|---|---|---|\n",
-          out);
-    for (size_t i = 0; i < config_key_count(); i++) {
-        const struct config_key *key = config_key_at(i);
-        config_key_bounds(key, bounds);
-        for (char *bar = strchr(bounds, '|'); bar; bar = strchr(bar, '|'))
-            *bar = ' ';
-        fprintf(out, "| `%s%s%s` | `", key->section, key->section[0] ? " " : "",
-                key->name);
-        config_key_print_initial(key, out);
-        fprintf(out, "` | %s | %s | %s |\n", bounds,
-                key->reloadable ? "yes" : "no", key->sentence);
-    }
-}
-
-void
-config_print_listen(const struct server_config *cfg, FILE *out)
-{
-    unsigned long long backlog = cfg->listen.backlog;
-    if (cfg->listen.unix_path[0])
-        fprintf(out, "unix 0%llo %llu %s\n",
-                (unsigned long long) cfg->listen.mode, backlog,
-                cfg->listen.unix_path);
-    if (cfg->pid_file[0])
-        fprintf(out, "pid %s\n", cfg->pid_file);
-    if (cfg->listen.tcp[0])
-        fprintf(out, "tcp %llu %s\n", backlog, cfg->listen.tcp);
 }
 
 struct log_config

@@ -2,8 +2,9 @@
 
 /*
  * voiced.conf: one table of keys is the parser, the bounds, the defaults, the
- * printed configuration, the example file and the reference page. libConfuse
- * reads the file; this is the only module that includes it. A configuration
+ * printed configuration, the example file and the reference page (see
+ * config_print). libConfuse reads the file; this is the only module that
+ * includes it. A configuration
  * owns its texts and is never changed once read; modules are given values out
  * of it. Reading is for one thread at a time (start-up). Refuses a key that
  * is unknown, given twice or out of bounds, with `file:line: message`.
@@ -12,45 +13,17 @@
 #ifndef VOICE_CONFIG_H
 #define VOICE_CONFIG_H
 
+#include "base/config_upstream.h"
 #include "base/log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum auth_mode {
     AUTH_KEYS,  /* a gateway key in every request */
     AUTH_NGINX, /* NGINX decided; VOICE_TENANT says who */
     AUTH_NONE   /* everybody */
-};
-
-struct config_list {
-    char **items;
-    size_t count;
-};
-
-/* How an upstream is told the key. */
-enum upstream_auth { UPSTREAM_BEARER, UPSTREAM_API_KEY };
-
-/* One `upstream NAME { … }`: a Realtime server and its key. */
-struct config_upstream {
-    char *name;
-    char *url;        /* wss://host[:port]/path[?query]; see config reference */
-    char *calls_url;  /* https://…/realtime/calls; "": made from url */
-    char *key_env;    /* environment variable that holds the key, "" none */
-    char *key_file;   /* file whose first line is the key, "" none */
-    char *key;        /* read from either; never printed, never logged */
-    char *ca_file;    /* PEM of who may sign its certificate; "": system's */
-    char *proxy;      /* http://[user:password@]host:port, "" none */
-    uint64_t auth;    /* enum upstream_auth */
-    uint64_t dialect; /* enum dialect_kind, same order */
-    struct config_list headers;  /* "Name: value", sent with every request */
-    uint64_t connect_timeout_ms; /* connect, handshake, session.created */
-    uint64_t read_timeout_ms;    /* silence, pongs included: it is dead */
-    uint64_t ping_interval_ms;   /* 0 never */
-    uint64_t max_connections;    /* WebSockets at once; 0 no limit */
-    uint64_t max_session_ms;     /* its own cap on a session; 0 none */
 };
 
 struct server_config {
@@ -137,20 +110,19 @@ struct server_config {
  */
 int config_read(struct server_config **cfgp, const char *path,
                 char error[CONFIG_ERROR_BYTES]);
+
+/* The same for a program that serves nobody: upstreams' keys stay unread. */
+int config_read_keyless(struct server_config **cfgp, const char *path,
+                        char error[CONFIG_ERROR_BYTES]);
 void config_free(struct server_config **cfgp);
 
-/* The effective values in the file's own syntax; never a secret. */
-void config_print(const struct server_config *cfg, FILE *out);
+/* What is allowed and unwise: a call of the handler each. */
+void config_warn(const struct server_config *cfg, config_warning_h *handler,
+                 void *arg);
 
-/* The example file: every key with its default, commented out. */
-void config_print_example(FILE *out);
-
-/* The reference page, Markdown. */
-void config_print_reference(FILE *out);
-
-/* What the supervisor asks for: "unix MODE BACKLOG PATH", "tcp BACKLOG
- * HOST:PORT", "pid PATH", a line each. */
-void config_print_listen(const struct server_config *cfg, FILE *out);
+/* Wipes upstreams' keys out of the process's environment, where programs
+ * started by it and /proc would see them. Before threads are started. */
+void config_forget_environment(const struct server_config *cfg);
 
 /* What log_open wants; borrows from cfg. */
 struct log_config config_log(const struct server_config *cfg);

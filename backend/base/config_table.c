@@ -11,11 +11,13 @@
 #define MINUTE_MS (60 * 1000ull)
 #define MIB       (1024 * 1024ull)
 
-#define KEY(section, name, type, field, initial, min, max, words, reload,      \
-            sentence)                                                          \
-    {section, name,    KEY_##type, offsetof(struct server_config, field),      \
+#define ROW(owner, section, name, type, field, initial, min, max, words,       \
+            reload, sentence)                                                  \
+    {section, name,    KEY_##type, offsetof(struct owner, field),              \
      initial, min,     max,        words,                                      \
      reload,  sentence},
+#define KEY(...)      ROW(server_config, __VA_ARGS__)
+#define UPSTREAM(...) ROW(config_upstream, CONFIG_UPSTREAM, __VA_ARGS__)
 
 /* The one table. */
 /* clang-format off */
@@ -42,6 +44,8 @@ KEY("", "memory", SIZE, memory_bytes, "256m", MIB, 1024 * 1024 * MIB, NULL,
     true, "Messages being put together, all sessions; beyond it closes 1013.")
 KEY("", "read_timeout", DURATION, read_timeout_ms, "10s", 100, 10 * MINUTE_MS,
     NULL, true, "How long a half-sent request may hold a thread.")
+KEY("", "resume_grace", DURATION, resume_grace_ms, "30s", 0, 10 * MINUTE_MS,
+    NULL, true, "How long a dropped client may come back; 0s: never.")
 KEY("listen", "unix", TEXT, listen.unix_path, "/run/voiced/voiced.sock", 0,
     107, NULL, true, "Unix socket that NGINX connects to; empty for none.")
 KEY("listen", "mode", MODE, listen.mode, "0660", 0, 0777, NULL, true,
@@ -67,6 +71,78 @@ KEY("auth", "keys_file", TEXT, auth.keys_file, "/etc/ngx-voice/keys", 0, 4096,
     NULL, true, "Hashed gateway keys, edited with voicectl keys.")
 KEY("auth", "cors_origins", TEXTS, auth.cors_origins, "", 0, 64, NULL, true,
     "Origins whose pages may call the HTTP routes, or \"*\".")
+UPSTREAM("url", TEXT, url, "", 0, 2048, NULL, true,
+    "wss://host[:port]/path of the Realtime server (ws:// on a private "
+    "network); {model} in it is the model, else model= is added.")
+UPSTREAM("calls_url", TEXT, calls_url, "", 0, 2048, NULL, true,
+    "https:// address of its WebRTC calls; empty: url's path and /calls.")
+UPSTREAM("key_env", TEXT, key_env, "", 0, 128, NULL, true,
+    "Environment variable that holds its key; this or key_file is needed.")
+UPSTREAM("key_file", TEXT, key_file, "", 0, 4096, NULL, true,
+    "File whose first line is its key; read again on SIGHUP.")
+UPSTREAM("ca_file", TEXT, ca_file, "", 0, 4096, NULL, true,
+    "PEM file of who may sign its certificate; empty: the system's.")
+UPSTREAM("proxy", PROXY, proxy, "", 0, 1024, NULL, true,
+    "http://[user:password@]host:port to connect through; empty for none.")
+UPSTREAM("auth", CHOICE, auth, "bearer", 0, 0, "bearer|api-key", true,
+    "The key's header: Authorization: Bearer, or api-key.")
+UPSTREAM("dialect", CHOICE, dialect, "openai", 0, 0, "openai|azure|xai|beta",
+    true, "Names of events and fields that it speaks.")
+UPSTREAM("headers", HEADERS, headers, "", 0, 32, NULL, true,
+    "\"Name: value\", sent with every request.")
+UPSTREAM("connect_timeout", DURATION, connect_timeout_ms, "10s", 100,
+    2 * MINUTE_MS, NULL, true, "From connecting until session.created.")
+UPSTREAM("read_timeout", DURATION, read_timeout_ms, "60s", 1000,
+    60 * MINUTE_MS, NULL, true,
+    "Silence, pongs included, after which it counts as dead.")
+UPSTREAM("ping_interval", DURATION, ping_interval_ms, "20s", 0, 10 * MINUTE_MS,
+    NULL, true, "Between our pings; 0s: none. Less than read_timeout.")
+UPSTREAM("max_connections", NUMBER, max_connections, "0", 0, 1000000, NULL,
+    true, "Sessions open there at once; 0 for no limit of ours.")
+UPSTREAM("max_session", DURATION, max_session_ms, "60m", 0, 24 * 60 * MINUTE_MS,
+    NULL, true, "Its own cap on a session, swapped before; 0s: it has none.")
+KEY("warm", "upstream", TEXT, warm.upstream, "", 0, 64, NULL, true,
+    "Upstream that warm links are kept at; empty: the first.")
+KEY("warm", "model", TEXT, warm.model, "", 0, 128, NULL, true,
+    "Model that is warmed from the start; others are learned from traffic.")
+KEY("warm", "links", NUMBER, warm.links, "3", 0, 1000, NULL, true,
+    "Open sessions kept ready a model; 0: none is.")
+KEY("warm", "secrets", NUMBER, warm.secrets, "3", 0, 1000, NULL, true,
+    "Upstream secrets kept minted a model, for WebRTC; 0: none is.")
+KEY("warm", "ttl", DURATION, warm.ttl_ms, "45s", 1000, 60 * MINUTE_MS, NULL,
+    true, "A warm link or secret older than this is not used.")
+KEY("warm", "refill", DURATION, warm.refill_ms, "10s", 100, 10 * MINUTE_MS,
+    NULL, true, "How often the warm links are looked after.")
+KEY("warm", "max", NUMBER, warm.max, "32", 0, 10000, NULL, true,
+    "Warm links of all models together.")
+KEY("http", "keepalive", NUMBER, http.keepalive, "20", 0, 10000, NULL, true,
+    "Idle connections kept for requests to upstreams and tools.")
+KEY("http", "max", NUMBER, http.max, "100", 1, 10000, NULL, true,
+    "Connections of such requests at once.")
+KEY("http", "idle", DURATION, http.idle_ms, "30s", 1000, 60 * MINUTE_MS, NULL,
+    true, "An idle connection older than this is not used again.")
+KEY("http", "connect", DURATION, http.connect_ms, "5s", 10, 10 * MINUTE_MS,
+    NULL, true, "Time to connect, TLS included.")
+KEY("http", "read", DURATION, http.read_ms, "30s", 10, 60 * MINUTE_MS, NULL,
+    true, "Time without a byte of the answer.")
+KEY("http", "write", DURATION, http.write_ms, "10s", 10, 60 * MINUTE_MS, NULL,
+    true, "Time without a byte of the request leaving.")
+KEY("http", "pool_wait", DURATION, http.pool_wait_ms, "5s", 10,
+    10 * MINUTE_MS, NULL, true, "Time that a request waits for a connection.")
+KEY("store", "sqlite", TEXT, store.sqlite, "", 0, 4096, NULL, true,
+    "SQLite file, such as /var/lib/ngx-voice/voice.db, of minted secrets, "
+    "calls and usage; empty: they live in memory and end with the process.")
+KEY("limits", "sessions", NUMBER, limits.sessions, "0", 0, 1000000, NULL, true,
+    "Live sessions of a tenant; one more is answered 429. 0: no limit.")
+KEY("limits", "session", DURATION, limits.session_ms, "0s", 0,
+    24 * 60 * MINUTE_MS, NULL, true, "Longest session; 0s: no limit.")
+KEY("limits", "idle", DURATION, limits.idle_ms, "0s", 0, 24 * 60 * MINUTE_MS,
+    NULL, true, "Session without a message of the client or a turn; 0s: no "
+    "limit.")
+KEY("limits", "requests", NUMBER, limits.requests, "0", 0, 1000000, NULL, true,
+    "Requests and session starts of a tenant a minute; 0: no limit.")
+KEY("limits", "tokens", NUMBER, limits.tokens, "0", 0, 1000000000000ull, NULL,
+    true, "Tokens of a tenant a day, UTC; 0: no limit.")
 KEY("offline", "plugin", TEXT, offline.plugin, "", 0, 4096, NULL, true,
     "Ears and mouth of the offline model; empty: voiced-speech.so beside the "
     "program, then where it is installed.")
@@ -108,15 +184,34 @@ config_key_find(const char *section, const char *name)
 }
 
 static void *
-field_of(struct server_config *cfg, const struct config_key *key)
+field_of(void *owner, const struct config_key *key)
 {
-    return (char *) cfg + key->offset;
+    return (char *) owner + key->offset;
 }
 
 static const void *
-value_of(const struct server_config *cfg, const struct config_key *key)
+value_of(const void *owner, const struct config_key *key)
 {
-    return (const char *) cfg + key->offset;
+    return (const char *) owner + key->offset;
+}
+
+bool
+config_key_is_text(const struct config_key *key)
+{
+    return key->type == KEY_TEXT || key->type == KEY_ADDRESS
+           || key->type == KEY_PROXY;
+}
+
+bool
+config_key_is_list(const struct config_key *key)
+{
+    return key->type == KEY_TEXTS || key->type == KEY_HEADERS;
+}
+
+bool
+config_key_is_upstream(const struct config_key *key)
+{
+    return strcmp(key->section, CONFIG_UPSTREAM) == 0;
 }
 
 /* --- texts to values */
@@ -240,18 +335,19 @@ count_parse(const struct config_key *key, const char *text, uint64_t *out)
 }
 
 int
-config_key_set(struct server_config *cfg, const struct config_key *key,
-               const char *text)
+config_key_set(void *owner, const struct config_key *key, const char *text)
 {
-    void *field = field_of(cfg, key);
+    void *field = field_of(owner, key);
     switch (key->type) {
     case KEY_ADDRESS:
         if (address_check(text) != 0)
             return UV_EINVAL;
         /* fall through */
     case KEY_TEXT:
+    case KEY_PROXY:
         return strlen(text) > key->max ? UV_ERANGE : text_set(field, text);
     case KEY_TEXTS:
+    case KEY_HEADERS:
         return list_add(field, text);
     case KEY_SWITCH:
         return switch_parse(text, field);
@@ -298,11 +394,42 @@ choice_print(const char *words, uint64_t n, FILE *out)
     fprintf(out, "%.*s", (int) strcspn(words, "|"), words);
 }
 
-void
-config_key_print(const struct server_config *cfg, const struct config_key *key,
-                 FILE *out)
+/* A header's value may be a secret: its name is all that is shown. */
+static void
+item_print(const struct config_key *key, const char *item, FILE *out)
 {
-    const void *value = value_of(cfg, key);
+    if (key->type == KEY_TEXTS)
+        text_print(item, out);
+    else
+        fprintf(out, "\"%.*s: ***\"", (int) strcspn(item, ":"), item);
+}
+
+static void
+list_print(const struct config_key *key, const struct config_list *list,
+           FILE *out)
+{
+    fputc('{', out);
+    for (size_t i = 0; i < list->count; i++) {
+        fputs(i ? ", " : "", out);
+        item_print(key, list->items[i], out);
+    }
+    fputc('}', out);
+}
+
+static void
+proxy_print(const char *text, FILE *out)
+{
+    const char *at = strrchr(text, '@');
+    if (at)
+        fprintf(out, "\"http://***%s\"", at);
+    else
+        text_print(text, out);
+}
+
+void
+config_key_print(const void *owner, const struct config_key *key, FILE *out)
+{
+    const void *value = value_of(owner, key);
     char number[32];
 
     switch (key->type) {
@@ -310,16 +437,13 @@ config_key_print(const struct server_config *cfg, const struct config_key *key,
     case KEY_ADDRESS:
         text_print(*(char *const *) value, out);
         break;
-    case KEY_TEXTS: {
-        const struct config_list *list = value;
-        fputc('{', out);
-        for (size_t i = 0; i < list->count; i++) {
-            fputs(i ? ", " : "", out);
-            text_print(list->items[i], out);
-        }
-        fputc('}', out);
+    case KEY_PROXY:
+        proxy_print(*(char *const *) value, out);
         break;
-    }
+    case KEY_TEXTS:
+    case KEY_HEADERS:
+        list_print(key, value, out);
+        break;
     case KEY_SWITCH:
         fputs(*(const bool *) value ? "yes" : "no", out);
         break;
@@ -342,10 +466,12 @@ config_key_bounds(const struct config_key *key, char out[CONFIG_BOUNDS_BYTES])
         snprintf(out, CONFIG_BOUNDS_BYTES, "host:port");
         break;
     case KEY_TEXT:
+    case KEY_PROXY:
     case KEY_TEXTS:
+    case KEY_HEADERS:
         snprintf(out, CONFIG_BOUNDS_BYTES, "at most %llu %s",
                  (unsigned long long) key->max,
-                 key->type == KEY_TEXT ? "characters" : "entries");
+                 config_key_is_text(key) ? "characters" : "entries");
         break;
     case KEY_SWITCH:
         snprintf(out, CONFIG_BOUNDS_BYTES, "yes or no");
@@ -363,21 +489,21 @@ config_key_bounds(const struct config_key *key, char out[CONFIG_BOUNDS_BYTES])
 void
 config_key_print_initial(const struct config_key *key, FILE *out)
 {
-    if (key->type == KEY_TEXTS)
+    if (config_key_is_list(key))
         fputs("{}", out);
-    else if (key->type == KEY_TEXT || key->type == KEY_ADDRESS)
+    else if (config_key_is_text(key))
         text_print(key->initial, out);
     else
         fputs(key->initial, out);
 }
 
 void
-config_key_free(struct server_config *cfg, const struct config_key *key)
+config_key_free(void *owner, const struct config_key *key)
 {
-    void *field = field_of(cfg, key);
-    if (key->type == KEY_TEXT || key->type == KEY_ADDRESS)
+    void *field = field_of(owner, key);
+    if (config_key_is_text(key))
         free(*(char **) field);
-    if (key->type != KEY_TEXTS)
+    if (!config_key_is_list(key))
         return;
     struct config_list *list = field;
     while (list->count)

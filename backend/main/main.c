@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "base/config.h"
+#include "base/config_print.h"
 #include "base/log.h"
 #include "main/server.h"
 
@@ -197,6 +198,20 @@ signals_serve(struct server *server, const struct server_config *config,
     }
 }
 
+static void
+on_warning_log(void *arg, const char *text)
+{
+    (void) arg;
+    LOG(WARN, "config", "warning=\"%s\"", text);
+}
+
+static void
+on_warning_print(void *arg, const char *text)
+{
+    (void) arg;
+    fprintf(stderr, "voiced: warning: %s\n", text);
+}
+
 static int
 serve(const struct server_config *config)
 {
@@ -214,11 +229,13 @@ serve(const struct server_config *config)
         fcntl((int) ready_fd, F_SETFD, FD_CLOEXEC);
     signals_block(&set);
     descriptors_raise();
+    config_forget_environment(config);
     result = log_open(&log);
     if (result) {
         fprintf(stderr, "voiced: log: %s\n", uv_strerror(result));
         return 73;
     }
+    config_warn(config, on_warning_log, NULL);
     result = server_create(&server, &start);
     if (!result) {
         ready_tell(ready_fd);
@@ -238,6 +255,7 @@ answer(enum what what, const struct server_config *config, const char *path)
 {
     switch (what) {
     case WHAT_CHECK:
+        config_warn(config, on_warning_print, NULL);
         printf("voiced: configuration %s is valid\n", path ? path : "(none)");
         break;
     case WHAT_PRINT:
@@ -277,7 +295,10 @@ main(int argc, char **argv)
     default:
         break;
     }
-    if (config_read(&config, args.config, error) != 0) {
+    if ((args.what == WHAT_PRINT
+             ? config_read_keyless(&config, args.config, error)
+             : config_read(&config, args.config, error))
+        != 0) {
         fprintf(stderr, "voiced: %s\n", error);
         return 78;
     }

@@ -251,7 +251,7 @@ configured_run(const struct options *o)
         return command_run(o, o->control, o->keys_file);
     if (!path && access(DEFAULT_CONFIG, F_OK) == 0)
         path = DEFAULT_CONFIG;
-    if (config_read(&config, path, error) != 0) {
+    if (config_read_keyless(&config, path, error) != 0) {
         fprintf(stderr, "voicectl: %s\n", error);
         return 2;
     }
