@@ -17,10 +17,19 @@ import { join } from 'node:path';
 // `policy` is what stands beside the include of conf/voice.conf; `server` and
 // `http` go into those blocks. `voiced` and `nginx` are the options of the two
 // classes; voiced may be a list of options: instances of one pool. `http2`
-// adds it to the TLS port.
-export async function startStack(t, { voiced: voicedOptions = {}, nginx: nginxOptions = {},
+// adds it to the TLS port, `cert` is a kind of certs.mjs. With VOICE_TEST_REMOTE=1 the model is not voiced's
+// own, but a second stack's.
+export async function startStack(t, options) {
+    if (process.env.VOICE_TEST_REMOTE !== '1') {
+        return startLocalStack(t, options);
+    }
+    const { startRemoteStack } = await import('./remote.mjs');
+    return startRemoteStack(t, options);
+}
+
+export async function startLocalStack(t, { voiced: voicedOptions = {}, nginx: nginxOptions = {},
     policy = 'voice_model gpt-realtime;\nvoice_vad normal;', server = '', http = '',
-    http2 = false } = {}) {
+    http2 = false, cert = 'good' } = {}) {
     const instances = [];
     for (const options of [voicedOptions].flat()) {
         instances.push(await Voiced.start(t, options));
@@ -35,8 +44,8 @@ export async function startStack(t, { voiced: voicedOptions = {}, nginx: nginxOp
     server {
         listen 127.0.0.1:${port} backlog=4096;
         listen 127.0.0.1:${tlsPort} ssl${http2 ? ' http2' : ''} backlog=4096;
-        ssl_certificate ${certs.certPath};
-        ssl_certificate_key ${certs.keyPath};
+        ssl_certificate ${certs.pathsOf(cert).certPath};
+        ssl_certificate_key ${certs.pathsOf(cert).keyPath};
         ${policy}
         ${server}
         include ${shippedConf(dir)}/voice.conf;

@@ -52,12 +52,23 @@ function value(v) {
 const assignments = (keys) => Object.entries(keys).map(([key, v]) => `${key} = ${value(v)}\n`)
     .join('');
 
+const isObject = (v) => typeof v === 'object' && !Array.isArray(v);
+
+// A section whose values are all objects is a list of named ones:
+// { upstream: { main: { url: … } } } is `upstream main { url = … }`.
+function sections(name, keys) {
+    const values = Object.values(keys);
+    return values.length > 0 && values.every(isObject)
+        ? Object.entries(keys).map(([title, inside]) =>
+            `${name} ${title} {\n${assignments(inside)}}\n`).join('')
+        : `${name} {\n${assignments(keys)}}\n`;
+}
+
 function generate(settings) {
-    const isSection = ([, v]) => typeof v === 'object' && !Array.isArray(v);
     const all = Object.entries(settings);
-    const plain = Object.fromEntries(all.filter((entry) => !isSection(entry)));
-    return assignments(plain) + all.filter(isSection)
-        .map(([name, keys]) => `${name} {\n${assignments(keys)}}\n`).join('');
+    const plain = Object.fromEntries(all.filter(([, v]) => !isObject(v)));
+    return assignments(plain) + all.filter(([, v]) => isObject(v))
+        .map(([name, keys]) => sections(name, keys)).join('');
 }
 
 export class Voiced {
@@ -77,7 +88,8 @@ export class Voiced {
     // Directory and configuration, but no process: for `voiced -t`.
     // `keys` are names of gateway keys that `keys` of the instance then holds.
     // `settings` are keys of voiced.conf, sections as objects:
-    // { max_sessions: 5, bench: { echo: 'yes' } }; `config` is a whole file
+    // { max_sessions: 5, bench: { echo: 'yes' } }, named ones as objects of
+    // objects: { upstream: { main: { url: … } } }; `config` is a whole file
     // instead (text or a function of the instance).
     static prepare({ auth = 'none', settings = {}, config, env = {}, args = [],
         wrap = [] } = {}) {
