@@ -22,12 +22,14 @@ struct credentials;
 struct event_bus;
 struct loop;
 struct session_registry;
+struct session_resume;
 
 struct api_context {
     struct gate *gate; /* written before gate_start */
     struct loop **loops;
     unsigned loop_count;
     struct session_registry *sessions;
+    struct session_resume *resumes;
     struct credentials *credentials; /* auth mode keys */
     struct event_bus *events;
     session_open_model_h *open_model;

@@ -8,6 +8,8 @@
 
 #include "api/api_realtime.h"
 
+#include "api/api_resume.h"
+#include "api/api_upgrade.h"
 #include "base/log.h"
 #include "codec/policy.h"
 #include "gate/crypto.h"
@@ -17,10 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MODEL_BYTES 128
-#define HEAD_BYTES  512
 #define QUERY_BYTES 8192 /* NGINX takes no longer request line by default */
 #define RETRY_AFTER "5"
 
@@ -32,6 +32,7 @@ struct connect {
     const struct policy *policy;
     char asked[QUERY_BYTES];
     const char *model;
+    bool may_return; /* ?resume=new */
 };
 
 /* A session on its way to its loop. */
@@ -42,6 +43,7 @@ struct job {
     char id[CRYPTO_ID_BYTES];
     char tenant[API_TENANT_BYTES];
     char model[MODEL_BYTES];
+    char token[SESSION_TOKEN_BYTES]; /* "" none */
 };
 
 static void
@@ -118,9 +120,9 @@ query_check(struct connect *c)
 {
     char value[QUERY_BYTES];
 
-    if (api_query(c->rq, "resume", value, sizeof(value))) {
-        api_error(c->rq, 404, "session_not_found",
-                  "There is no session to resume.", "resume");
+    c->may_return = api_query(c->rq, "resume", value, sizeof(value));
+    if (c->may_return && strcmp(value, "new") != 0) {
+        api_resume(c->rq, c->api, value);
         return false;
     }
     if (api_query(c->rq, "call_id", value, sizeof(value))) {
@@ -183,22 +185,6 @@ slot_check(struct connect *c, struct loop **loop)
     return true;
 }
 
-/* Whether a comma-separated list has the token. */
-static bool
-list_has(const char *list, const char *token)
-{
-    size_t bytes = strlen(token);
-
-    while (list && *list) {
-        list += strspn(list, " \t,");
-        size_t item = strcspn(list, " \t,");
-        if (item == bytes && memcmp(list, token, bytes) == 0)
-            return true;
-        list += item;
-    }
-    return false;
-}
-
 /* On the loop. */
 static void
 on_job(struct loop_task *task, void *arg)
@@ -242,29 +228,23 @@ job_create(struct connect *c, struct loop *loop)
         .open_model = c->api->open_model,
         .open_model_arg = c->api->open_model_arg,
         .max_message_bytes = c->api->config->max_message_bytes,
+        .resumes = c->api->resumes,
+        .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
+        .max_session_ms = c->api->config->limits.session_ms,
+        .max_idle_ms = c->api->config->limits.idle_ms,
     };
+    if (c->may_return && !job->echo && job->session.resume_grace_ms) {
+        session_resume_token(job->token);
+        job->session.resume_token = job->token;
+    }
     return job;
 }
 
-/* The key that a browser offers as a subprotocol is never among the answer. */
 static void
 accept_session(struct connect *c, struct job *job)
 {
-    const char *offered = gate_param(c->rq, "HTTP_SEC_WEBSOCKET_PROTOCOL");
-    char head[HEAD_BYTES];
-
-    snprintf(head, sizeof(head),
-             "Status: 101 Switching Protocols\r\n"
-             "X-Voice-Session: %s\r\n"
-             "%s\r\n",
-             job->id,
-             list_has(offered, "realtime")
-                 ? "Sec-WebSocket-Protocol: realtime\r\n"
-                 : "");
-    job->session.fd = gate_take(c->rq, head);
+    job->session.fd = api_upgrade(c->rq, job->id, job->session.resume_token);
     if (job->session.fd < 0) {
-        LOG(WARN, job->id, "event=hand_off error=\"%s\"",
-            uv_strerror(job->session.fd));
         session_registry_release(job->session.registry, job->session.loop);
         policy_put(&job->session.policy);
         free(job);

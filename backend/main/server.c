@@ -16,6 +16,7 @@
 #include "service/credentials.h"
 #include "service/event_bus.h"
 #include "session/session_registry.h"
+#include "session/session_resume.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct server {
     unsigned loop_count;
     struct loop *control_loop;
     struct session_registry *sessions;
+    struct session_resume *resumes;
     struct credentials *credentials;
     struct event_bus *events;
     struct speech *speech;
@@ -140,6 +142,8 @@ services_start(struct server *server)
     int result = session_registry_create(&server->sessions, server->loops,
                                          server->loop_count,
                                          (unsigned) config->max_sessions);
+    if (!result)
+        result = session_resume_create(&server->resumes);
     if (!result && config->auth.mode == AUTH_KEYS)
         result =
             credentials_create(&server->credentials, config->auth.keys_file);
@@ -195,6 +199,7 @@ gate_open(struct server *server, int fd)
         .loops = server->loops,
         .loop_count = server->loop_count,
         .sessions = server->sessions,
+        .resumes = server->resumes,
         .credentials = server->credentials,
         .events = server->events,
         .open_model = open_offline,
@@ -431,6 +436,8 @@ server_destroy(struct server **sp)
         event_bus_destroy(&server->events);
     if (server->sessions)
         session_registry_destroy(&server->sessions);
+    if (server->resumes)
+        session_resume_destroy(&server->resumes);
     credentials_destroy(&server->credentials);
     policy_cache_clear();
     free(server);
