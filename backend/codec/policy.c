@@ -531,13 +531,19 @@ session_audio(const struct policy *policy)
     return NULL;
 }
 
+json_t *
+policy_session(const struct policy *policy)
+{
+    return json_pack("{s:s s:s* s:o*}", "type", "realtime", "instructions",
+                     policy->instructions, "audio", session_audio(policy));
+}
+
 char *
 policy_session_update(const struct policy *policy, const char *event_id)
 {
-    json_t *update = json_pack(
-        "{s:s s:s s:{s:s s:s* s:o*}}", "type", "session.update", "event_id",
-        event_id, "session", "type", "realtime", "instructions",
-        policy->instructions, "audio", session_audio(policy));
+    json_t *update =
+        json_pack("{s:s s:s s:o*}", "type", "session.update", "event_id",
+                  event_id, "session", policy_session(policy));
     char *text = update ? json_dumps(update, JSON_COMPACT) : NULL;
 
     json_decref(update);

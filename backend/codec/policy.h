@@ -11,6 +11,7 @@
 #ifndef VOICE_POLICY_H
 #define VOICE_POLICY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -110,6 +111,9 @@ bool policy_names_have(const struct policy_names *names, const char *name);
 
 /* Whether the policy sets anything that the model must be told. */
 bool policy_sets_session(const struct policy *policy);
+
+/* What it sets, as the session of a session.update; given; NULL: no memory. */
+json_t *policy_session(const struct policy *policy);
 
 /* The session.update that tells it, with this event_id; malloc'ed, given;
  * NULL: no memory. */

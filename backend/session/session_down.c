@@ -2,8 +2,8 @@
 
 /*
  *   model ─► opening ─► stages ─► stream_link ─► client
- *              │          latency
- *              └─► session.update (the policy)
+ *              │          settle · latency
+ *              └─► session.update (policy, bound session) ─► model
  *   stream full ─► model paused; room again ─► model resumed
  */
 
@@ -11,17 +11,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/session_opening.h"
 #include "gate/crypto.h"
+#include "session/session_event.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct event {
-    enum realtime_type type;
-    const char *json;
-    size_t bytes;
-};
 
 void
 session_down_init(struct session_down *down)
@@ -29,10 +24,33 @@ session_down_init(struct session_down *down)
     down->phase = DOWN_CREATED;
 }
 
+int
+session_down_bind(struct session_down *down, const char *session)
+{
+    free(down->bound_session);
+    down->bound_session = session ? strdup(session) : NULL;
+    return session && !down->bound_session ? UV_ENOMEM : 0;
+}
+
+static void
+bound_free(struct session_down *down)
+{
+    free(down->bound_session);
+    down->bound_session = NULL;
+}
+
 void
 session_down_close(struct session_down *down)
 {
     down->phase = DOWN_CLOSED;
+    bound_free(down);
+}
+
+/* The client has its session.created. */
+static bool
+is_open(const struct session_down *down)
+{
+    return down->phase == DOWN_SETTLING || down->phase == DOWN_OPEN;
 }
 
 static void
@@ -93,129 +111,76 @@ void
 session_down_error(struct session_down *down,
                    const struct realtime_error *error)
 {
-    if (down->phase == DOWN_OPEN)
+    if (is_open(down))
         error_send(down, error);
 }
 
-/* --- opening */
+/* --- stages: each may look, change, or swallow (false) */
 
-static void
-open_enter(struct session_down *down, const char *json, size_t bytes)
-{
-    down->phase = DOWN_OPEN;
-    text_send(down, json, bytes);
-    if (down->phase == DOWN_OPEN)
-        down->handlers->on_open(down->arg);
-}
-
-/* The session's own id marks our update, so that its refusal is recognised. */
-static void
-policy_send(struct session_down *down)
-{
-    char *update = policy_session_update(down->policy, down->entry->id);
-
-    if (!update) {
-        down->handlers->on_fail(down->arg, END_OVERLOADED, "no memory");
-        return;
-    }
-    down->phase = DOWN_UPDATED;
-    int result = model_link_send(down->link, update, strlen(update));
-    free(update);
-    if (result && result != UV_EAGAIN)
-        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
-                                "the model took no session.update");
-}
-
-static void
-on_created(struct session_down *down, const struct event *event)
-{
-    if (event->type == REALTIME_ERROR) {
-        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
-                                "the model began with an error");
-        return;
-    }
-    if (event->type != REALTIME_SESSION_CREATED)
-        return;
-    if (policy_sets_session(down->policy))
-        policy_send(down);
-    else
-        open_enter(down, event->json, event->bytes);
-}
-
-/* The client's session.created, made from the model's session.updated. */
-static void
-updated_open(struct session_down *down, const struct event *event)
-{
-    struct realtime_peek peek;
-    char id[CRYPTO_ID_BYTES];
-    size_t bytes;
-
-    if (realtime_peek(event->json, event->bytes, &peek)
-        || !peek.value[REALTIME_KEY_SESSION].text) {
-        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
-                                "the model's session.updated has no session");
-        return;
-    }
-    crypto_id("event_", id);
-    char *created =
-        realtime_created_build(id, peek.value[REALTIME_KEY_SESSION], &bytes);
-    if (!created) {
-        down->handlers->on_fail(down->arg, END_OVERLOADED, "no memory");
-        return;
-    }
-    open_enter(down, created, bytes);
-    free(created);
-}
+typedef bool session_stage_h(struct session_down *down,
+                             struct session_event *e);
 
 /* Its code and param say which directive to look at. */
 static void
-refusal_log(struct session_down *down, const struct event *event)
+refusal_log(struct session_down *down, struct session_event *e)
 {
     const char *code = NULL, *param = NULL;
-    json_t *tree = json_loadb(event->json, event->bytes, 0, NULL);
+    json_t *tree = session_event_tree(e);
 
     if (tree)
         json_unpack(tree, "{s:{s?s, s?s}}", "error", "code", &code, "param",
                     &param);
     LOG(ERROR, down->entry->id, "event=policy_refused code=%.64s param=%.64s",
         code ? code : "none", param ? param : "none");
-    json_decref(tree);
 }
 
-/* Only our update is on its way, so nothing else here is for the client. A
- * policy that the model refuses must not be left out: the session ends. */
-static void
-on_updated(struct session_down *down, const struct event *event)
+/* Whether an error is the answer to our own update: it bears its id, or none,
+ * since nothing that went before could have one. */
+static bool
+is_refusal(const struct session_down *down, struct session_event *e)
 {
-    if (event->type == REALTIME_SESSION_UPDATED) {
-        updated_open(down, event);
-    } else if (event->type == REALTIME_ERROR) {
-        refusal_log(down, event);
-        down->handlers->on_fail(down->arg, END_POLICY_REFUSED,
-                                "the model refuses the session's settings");
-    }
+    json_t *error = json_object_get(session_event_tree(e), "error");
+    const char *id = json_string_value(json_object_get(error, "event_id"));
+
+    return !id || strcmp(id, down->entry->id) == 0;
 }
 
-/* --- stages: each may look, replace, or swallow (false) */
-
-typedef bool session_stage_h(struct session_down *down, struct event *event);
+/* The model answers in order: its first session.updated is of our update, and
+ * the client has been told already what it says. A policy that the model
+ * refuses must not be left out: the session ends. */
+static bool
+settle_stage(struct session_down *down, struct session_event *e)
+{
+    if (down->phase != DOWN_SETTLING)
+        return true;
+    if (e->type == REALTIME_SESSION_UPDATED) {
+        down->phase = DOWN_OPEN;
+        return false;
+    }
+    if (e->type != REALTIME_ERROR || !is_refusal(down, e))
+        return true;
+    refusal_log(down, e);
+    down->handlers->on_fail(down->arg, END_POLICY_REFUSED,
+                            "the model refuses the session's settings");
+    return false;
+}
 
 static bool
-latency_stage(struct session_down *down, struct event *event)
+latency_stage(struct session_down *down, struct session_event *e)
 {
     struct session_latency *l = &down->latency;
 
-    if (event->type == REALTIME_RESPONSE_CREATED) {
+    if (e->type == REALTIME_RESPONSE_CREATED) {
         l->waiting = true;
         l->turn_us = l->up_us;
-    } else if (event->type == REALTIME_RESPONSE_DONE) {
+    } else if (e->type == REALTIME_RESPONSE_DONE) {
         l->waiting = false;
         l->turns++;
     }
     return true;
 }
 
-static session_stage_h *const stages[] = {latency_stage};
+static session_stage_h *const stages[] = {settle_stage, latency_stage};
 
 void
 session_down_note_event(struct session_down *down, enum realtime_type type)
@@ -262,42 +227,123 @@ oversize_send(struct session_down *down, size_t bytes)
     error_send(down, &error);
 }
 
+/* What the stages have left, to the client. */
 static void
-open_pass(struct session_down *down, struct event *event)
+event_send(struct session_down *down, struct session_event *e)
 {
-    bool measure = down->latency.waiting && is_output(event->type);
+    if (session_event_render(e))
+        down->handlers->on_fail(down->arg, END_OVERLOADED, "no memory");
+    else if (e->bytes > SESSION_DOWN_EVENT_MAX)
+        oversize_send(down, e->bytes);
+    else
+        text_send(down, e->json, e->bytes);
+}
+
+static void
+event_pass(struct session_down *down, struct session_event *e)
+{
+    bool measure = down->latency.waiting && is_output(e->type);
     uint64_t from_us = measure ? clock_now_us() : 0;
 
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-        if (!stages[i](down, event))
+        if (!stages[i](down, e))
             return;
-    if (event->bytes > SESSION_DOWN_EVENT_MAX)
-        oversize_send(down, event->bytes);
-    else
-        text_send(down, event->json, event->bytes);
+    event_send(down, e);
     if (measure)
         latency_sent(&down->latency, clock_now_us() - from_us);
+}
+
+/* --- opening */
+
+/* The session's own id marks our update, so that its refusal is recognised. */
+static int
+settings_send(struct session_down *down, const json_t *settings)
+{
+    char *update = session_opening_update(settings, down->entry->id);
+
+    if (!update)
+        return UV_ENOMEM;
+    int result = model_link_send(down->link, update, strlen(update));
+    free(update);
+    return result == UV_EAGAIN ? 0 : result;
+}
+
+/* The settings go to the model and into the client's session.created. */
+static int
+opening_make(struct session_down *down, struct session_event *e)
+{
+    json_t *session = json_object_get(session_event_tree(e), "session");
+    json_t *settings = NULL;
+
+    if (!json_is_object(session))
+        return UV_EPROTO;
+    int result =
+        session_opening_settings(&settings, down->policy, down->bound_session);
+    if (!result)
+        result = session_opening_apply(session, settings, down->entry->id);
+    if (!result && settings)
+        result = settings_send(down, settings);
+    if (!result)
+        down->phase = settings ? DOWN_SETTLING : DOWN_OPEN;
+    json_decref(settings);
+    bound_free(down);
+    session_event_touch(e);
+    return result;
+}
+
+static void
+opening_fail(struct session_down *down, int error)
+{
+    if (error == UV_EPROTO)
+        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
+                                "the model's session.created has no session");
+    else if (error == UV_EINVAL)
+        down->handlers->on_fail(down->arg, END_INTERNAL,
+                                "the bound session can't be read");
+    else if (error == UV_ENOMEM)
+        down->handlers->on_fail(down->arg, END_OVERLOADED, "no memory");
+    else
+        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
+                                "the model took no session.update");
+}
+
+/* A model that can't begin says why and then closes: the client is to read
+ * it. */
+static void
+on_created(struct session_down *down, struct session_event *e)
+{
+    if (e->type == REALTIME_ERROR) {
+        event_pass(down, e);
+        return;
+    }
+    if (e->type != REALTIME_SESSION_CREATED)
+        return;
+    int result = opening_make(down, e);
+    if (result) {
+        opening_fail(down, result);
+        return;
+    }
+    event_pass(down, e);
+    if (is_open(down))
+        down->handlers->on_open(down->arg);
 }
 
 void
 session_down_event(struct session_down *down, const char *json, size_t bytes)
 {
-    struct event event = {realtime_type_of(json, bytes), json, bytes};
+    struct session_event e;
 
-    session_calm_down(&down->calm, event.type, json, bytes, clock_now_ms());
-    switch (down->phase) {
-    case DOWN_CREATED:
-        on_created(down, &event);
-        break;
-    case DOWN_UPDATED:
-        on_updated(down, &event);
-        break;
-    case DOWN_OPEN:
-        open_pass(down, &event);
-        break;
-    case DOWN_CLOSED:
-        break;
+    if (session_event_open(&e, json, bytes)) {
+        LOG_LIMITED(WARN, down->entry->id, "event=down_unreadable bytes=%zu",
+                    bytes);
+        return;
     }
+    session_calm_down(&down->calm, e.type, json, bytes, clock_now_ms());
+    if (down->phase == DOWN_CREATED)
+        on_created(down, &e);
+    else if (down->phase != DOWN_CLOSED)
+        event_pass(down, &e);
+    session_event_close(&e);
 }
 
 void

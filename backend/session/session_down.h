@@ -2,10 +2,11 @@
 
 /*
  * The way from the model to the client of one session. Embedded in it; on its
- * loop. Borrows the legs from the session. Applies the policy first: the
- * client's session.created already shows what the policy set. Then every event
- * passes the stages in their order and goes to the stream. A full stream
- * pauses the model.
+ * loop. Borrows the legs from the session. At the model's session.created the
+ * model is told the policy and the bound session, and the client is given its
+ * own session.created at once, which shows them already; the model's answer is
+ * swallowed. Every event passes the stages in their order and goes to the
+ * stream. A full stream pauses the model.
  */
 
 #ifndef VOICE_SESSION_DOWN_H
@@ -22,8 +23,8 @@
 #define SESSION_DOWN_EVENT_MAX 1048576
 
 enum session_down_phase {
-    DOWN_CREATED, /* awaits session.created */
-    DOWN_UPDATED, /* told the model the policy, awaits session.updated */
+    DOWN_CREATED,  /* awaits session.created */
+    DOWN_SETTLING, /* open; our session.update is not answered yet */
     DOWN_OPEN,
     DOWN_CLOSED
 };
@@ -50,6 +51,7 @@ struct session_latency {
 
 struct session_down {
     const struct policy *policy;
+    char *bound_session; /* owned until session.created; NULL none */
     struct session_client *client;
     struct model_link *link;
     struct session_entry *entry;
@@ -64,6 +66,10 @@ struct session_down {
 /* The caller has zeroed *down and set policy to arg; link may follow before
  * the first event. */
 void session_down_init(struct session_down *down);
+
+/* The session bound to the client's minted secret, as JSON text; copied, NULL
+ * none. Before the first event. 0 or UV_ENOMEM. */
+int session_down_bind(struct session_down *down, const char *session);
 
 /* Nothing goes to either leg any more. */
 void session_down_close(struct session_down *down);
