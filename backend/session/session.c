@@ -505,9 +505,11 @@ upstream_open(struct session *s, const struct session_config *cfg)
         .session_id = s->id,
         .model = s->entry.model,
     };
-    int result = cfg->open_model(&s->link, &model, &link_handlers, s,
-                                 cfg->open_model_arg);
+    int result = session_down_bind(&s->down, cfg->bound_session);
 
+    if (!result)
+        result = cfg->open_model(&s->link, &model, &link_handlers, s,
+                                 cfg->open_model_arg);
     if (result) {
         s->link = NULL;
         upstream_enter(s, UPSTREAM_LOST);

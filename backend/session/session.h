@@ -80,6 +80,8 @@ struct session_config {
     unsigned resume_grace_ms;
     uint64_t max_session_ms; /* 0 no limit */
     uint64_t max_idle_ms;    /* without a turn; 0 no limit */
+    /* The session of a minted secret as JSON text; copied; NULL none. */
+    const char *bound_session;
 };
 
 /*

@@ -268,6 +268,14 @@ settings_send(struct session_down *down, const json_t *settings)
     return result == UV_EAGAIN ? 0 : result;
 }
 
+static bool
+is_named(const json_t *session, const char *id)
+{
+    const char *name = json_string_value(json_object_get(session, "id"));
+
+    return name && strcmp(name, id) == 0;
+}
+
 /* The settings go to the model and into the client's session.created. */
 static int
 opening_make(struct session_down *down, struct session_event *e)
@@ -279,6 +287,8 @@ opening_make(struct session_down *down, struct session_event *e)
         return UV_EPROTO;
     int result =
         session_opening_settings(&settings, down->policy, down->bound_session);
+    if (settings || !is_named(session, down->entry->id))
+        session_event_touch(e);
     if (!result)
         result = session_opening_apply(session, settings, down->entry->id);
     if (!result && settings)
@@ -287,7 +297,6 @@ opening_make(struct session_down *down, struct session_event *e)
         down->phase = settings ? DOWN_SETTLING : DOWN_OPEN;
     json_decref(settings);
     bound_free(down);
-    session_event_touch(e);
     return result;
 }
 

@@ -18,10 +18,13 @@
 
 #define CREATED                                                                \
     "{\"type\":\"session.created\",\"event_id\":\"event_1\","                  \
-    "\"session\":{\"voice\":\"alloy\"}}"
+    "\"session\":{\"type\":\"realtime\",\"object\":\"realtime.session\","      \
+    "\"id\":\"sess_0123456789ABCDEFGHIJK\",\"voice\":\"alloy\","               \
+    "\"instructions\":\"default\"}}"
 #define UPDATED                                                                \
     "{\"type\":\"session.updated\",\"event_id\":\"event_2\","                  \
-    "\"session\":{\"voice\":\"marin\"}}"
+    "\"session\":{\"type\":\"realtime\",\"object\":\"realtime.session\","      \
+    "\"id\":\"sess_0123456789ABCDEFGHIJK\",\"voice\":\"marin\"}}"
 #define APPEND "{\"type\":\"input_audio_buffer.append\",\"audio\":\"AAAA\"}"
 #define VOICE  "{\"voice\":\"marin\"}"
 
@@ -122,6 +125,30 @@ test_registry_shows(void **state)
     rig_stop(&rig);
 }
 
+/* The session of the event that the client got. */
+static json_t *
+client_session(struct rig *rig, size_t n, const char *type)
+{
+    json_t *event = json_loads(rig_client_got(rig, n), 0, NULL);
+    json_t *session = json_incref(json_object_get(event, "session"));
+
+    assert_string_equal(json_string_value(json_object_get(event, "type")),
+                        type);
+    assert_non_null(session);
+    json_decref(event);
+    return session;
+}
+
+static void
+assert_voice(const json_t *session, const char *voice)
+{
+    const json_t *output =
+        json_object_get(json_object_get(session, "audio"), "output");
+
+    assert_string_equal(json_string_value(json_object_get(output, "voice")),
+                        voice);
+}
+
 static void
 test_policy_is_applied_first(void **state)
 {
@@ -131,25 +158,85 @@ test_policy_is_applied_first(void **state)
     rig_start(&rig, VOICE);
     rig_send(&rig, APPEND);
     rig_say(&rig, CREATED);
-    assert_int_equal(rig.got.count, 0);
-    assert_int_equal(rig.model.got.count, 1);
+    /* The client has not waited for the model's answer. */
+    assert_state(&rig, "live");
+    json_t *session = client_session(&rig, 0, "session.created");
+    assert_voice(session, "marin");
+    json_decref(session);
+    assert_int_equal(rig.model.got.count, 2);
     assert_non_null(strstr(rig_model_got(&rig, 0), "\"session.update\""));
     assert_non_null(strstr(rig_model_got(&rig, 0), "\"voice\":\"marin\""));
-    rig_say(&rig, "{\"type\":\"conversation.created\"}");
-    assert_int_equal(rig.got.count, 0);
-    assert_state(&rig, "starting");
+    assert_string_equal(rig_model_got(&rig, 1), APPEND);
+    /* The answer to it is ours, the first one and no more. */
     rig_say(&rig, UPDATED);
     assert_int_equal(rig.got.count, 1);
-    assert_non_null(
-        strstr(rig_client_got(&rig, 0), "\"type\":\"session.created\""));
-    assert_non_null(
-        strstr(rig_client_got(&rig, 0), "\"session\":{\"voice\":\"marin\"}}"));
-    assert_null(strstr(rig_client_got(&rig, 0), "alloy"));
-    assert_string_equal(rig_model_got(&rig, 1), APPEND);
-    assert_state(&rig, "live");
-    /* Only the first one was ours. */
     rig_say(&rig, UPDATED);
     assert_string_equal(rig_client_got(&rig, 1), UPDATED);
+    rig_client_close(&rig, 1000);
+    rig_stop(&rig);
+}
+
+/* An error that answers an event of the client's is the client's, also while
+ * our own update is under way. */
+static void
+test_settling_passes_errors(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    rig_start(&rig, VOICE);
+    rig_say(&rig, CREATED);
+    rig_say(&rig, "{\"type\":\"error\",\"event_id\":\"event_3\",\"error\":"
+                  "{\"type\":\"x\",\"code\":\"y\",\"message\":\"z\","
+                  "\"param\":null,\"event_id\":\"c1\"}}");
+    assert_error(&rig, 1, "y", "c1");
+    assert_state(&rig, "live");
+    rig_client_close(&rig, 1000);
+    rig_stop(&rig);
+}
+
+static void
+test_bound_session(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig, VOICE);
+    rig.bound_session = "{\"type\":\"realtime\",\"model\":\"gpt-realtime\","
+                        "\"instructions\":\"Bound.\"}";
+    assert_int_equal(rig_session_start(&rig), 0);
+    rig_say(&rig, CREATED);
+    json_t *session = client_session(&rig, 0, "session.created");
+    assert_voice(session, "marin");
+    assert_string_equal(
+        json_string_value(json_object_get(session, "instructions")), "Bound.");
+    assert_string_equal(json_string_value(json_object_get(session, "id")),
+                        "sess_0123456789ABCDEFGHIJK");
+    json_decref(session);
+    assert_int_equal(rig.model.got.count, 1);
+    assert_non_null(strstr(rig_model_got(&rig, 0),
+                           "\"instructions\":\"Bound.\",\"audio\":{\"output\":"
+                           "{\"voice\":\"marin\"}}}"));
+    assert_null(strstr(rig_model_got(&rig, 0), "gpt-realtime"));
+    rig_client_close(&rig, 1000);
+    rig_stop(&rig);
+}
+
+/* The model has another name for it; the client sees ours alone. */
+static void
+test_own_id(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    rig_start(&rig, "");
+    rig_say(&rig, "{\"type\":\"session.created\",\"event_id\":\"e\","
+                  "\"session\":{\"id\":\"sess_upstream\"}}");
+    for (size_t i = 0; i < 1; i++) {
+        assert_null(strstr(rig_client_got(&rig, i), "sess_upstream"));
+        assert_non_null(strstr(rig_client_got(&rig, i),
+                               "\"id\":\"sess_0123456789ABCDEFGHIJK\""));
+    }
     rig_client_close(&rig, 1000);
     rig_stop(&rig);
 }
@@ -228,7 +315,11 @@ end_upstream_lost_early(struct rig *rig)
 static void
 end_started_with_error(struct rig *rig)
 {
-    rig_say(rig, "{\"type\":\"error\",\"error\":{}}");
+    rig_say(rig, "{\"type\":\"error\",\"event_id\":\"event_1\",\"error\":"
+                 "{\"type\":\"server_error\",\"code\":\"upstream_lost\","
+                 "\"message\":\"x\",\"param\":null,\"event_id\":null}}");
+    assert_error(rig, 0, "upstream_lost", NULL);
+    rig_model_end(rig, 1011, "upstream_lost");
 }
 
 static void
@@ -236,14 +327,22 @@ end_policy_refused(struct rig *rig)
 {
     rig_say(rig, CREATED);
     rig_say(rig, "{\"type\":\"error\",\"error\":{\"code\":\"x\"}}");
-    assert_int_equal(rig->got.count, 0);
+    assert_int_equal(rig->got.count, 1);
 }
 
 static void
-end_updated_without_session(struct rig *rig)
+end_policy_refused_by_id(struct rig *rig)
 {
     rig_say(rig, CREATED);
-    rig_say(rig, "{\"type\":\"session.updated\"}");
+    rig_say(rig, "{\"type\":\"error\",\"error\":{\"code\":\"x\",\"event_id\":"
+                 "\"sess_0123456789ABCDEFGHIJK\"}}");
+    assert_int_equal(rig->got.count, 1);
+}
+
+static void
+end_created_without_session(struct rig *rig)
+{
+    rig_say(rig, "{\"type\":\"session.created\"}");
 }
 
 static void
@@ -331,9 +430,10 @@ static const struct {
     {"upstream_closed", 4000, 4000, "", end_upstream_closed},
     {"upstream_lost", 1011, 1011, "", end_upstream_lost},
     {"upstream_lost", 1011, 1011, "", end_upstream_lost_early},
-    {"upstream_lost", 1011, 1011, "", end_started_with_error},
+    {"upstream_closed", 1011, 1011, "", end_started_with_error},
     {"policy_refused", 1011, 1011, VOICE, end_policy_refused},
-    {"upstream_lost", 1011, 1011, VOICE, end_updated_without_session},
+    {"policy_refused", 1011, 1011, VOICE, end_policy_refused_by_id},
+    {"upstream_lost", 1011, 1011, VOICE, end_created_without_session},
     {"upstream_lost", 1011, 1011, VOICE, end_update_not_taken},
     {"upstream_lost", 1011, 1011, "", end_start_late},
     {"upstream_lost", 1011, 1011, VOICE, end_start_late},
@@ -759,6 +859,9 @@ main(void)
         cmocka_unit_test(test_plain_life),
         cmocka_unit_test(test_registry_shows),
         cmocka_unit_test(test_policy_is_applied_first),
+        cmocka_unit_test(test_settling_passes_errors),
+        cmocka_unit_test(test_bound_session),
+        cmocka_unit_test(test_own_id),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_model_not_opened),
         cmocka_unit_test(test_waits_for_the_model),

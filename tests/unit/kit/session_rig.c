@@ -348,6 +348,7 @@ start(struct rig *rig, int (*start_h)(const struct session_config *))
         .tenant = "acme",
         .model = "gpt-realtime",
         .policy = rig->policy,
+        .bound_session = rig->bound_session,
         .registry = rig->registry,
         .open_model = model_open,
         .open_model_arg = &rig->model,
