@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop_timer.h"
 #include "model/offline_server.h"
-#include "model/offline_timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ struct offline_link {
     void *arg;
     struct offline_limits limits;
     struct offline_server *server;
-    struct offline_timer *expiry;
+    struct loop_timer *expiry;
     struct loop_task task; /* delivery */
     bool posted;
     bool paused;
@@ -172,7 +172,7 @@ link_free(struct offline_link *l)
 
     while ((event = queue_pop(l)) != NULL)
         event_free(event);
-    offline_timer_destroy(&l->expiry);
+    loop_timer_destroy(&l->expiry);
     offline_server_destroy(&l->server);
     free(l);
 }
@@ -368,14 +368,14 @@ offline_link_open(struct model_link **lp, const struct offline_link_config *cfg,
     l->task.run = on_task;
     l->task.arg = l;
     snprintf(l->session_id, sizeof(l->session_id), "%s", cfg->link.session_id);
-    rc = offline_timer_create(&l->expiry, l->loop, on_expired, l);
+    rc = loop_timer_create(&l->expiry, l->loop, on_expired, l);
     if (rc == 0)
         rc = server_open(l, cfg);
     if (rc != 0) {
         link_free(l);
         return rc;
     }
-    offline_timer_start(l->expiry, l->limits.max_session_ms, 0);
+    loop_timer_start(l->expiry, l->limits.max_session_ms, 0);
     offline_server_greet(l->server);
     *lp = &l->base;
     return 0;

@@ -4,12 +4,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop_timer.h"
 #include "codec/pcm.h"
 #include "model/offline_answer.h"
 #include "model/offline_fields.h"
 #include "model/offline_mouth.h"
 #include "model/offline_output.h"
-#include "model/offline_timer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,7 @@ struct offline_response {
     struct offline_mouth *mouth;
     struct offline_audio format;
     size_t written; /* bytes of the answer given as deltas */
-    struct offline_timer *timer;
+    struct loop_timer *timer;
     bool paused;
     uint64_t first_audio_ms;
 };
@@ -124,7 +124,7 @@ response_end(struct offline_response *r, const char *status, json_t *details)
         json_decref(details);
         return;
     }
-    offline_timer_stop(r->timer);
+    loop_timer_stop(r->timer);
     offline_mouth_destroy(&r->mouth);
     if (r->output != NULL)
         offline_output_close(r->output, whole ? "completed" : "incomplete");
@@ -184,7 +184,7 @@ offline_response_start(struct offline_response **rp,
     int rc = UV_ENOMEM;
 
     if (r != NULL)
-        rc = offline_timer_create(&r->timer, cfg->loop, response_tick, r);
+        rc = loop_timer_create(&r->timer, cfg->loop, response_tick, r);
     if (rc != 0) {
         offline_request_deinit(request);
         free(r);
@@ -212,7 +212,7 @@ offline_response_destroy(struct offline_response **rp)
     *rp = NULL;
     if (r == NULL)
         return;
-    offline_timer_destroy(&r->timer);
+    loop_timer_destroy(&r->timer);
     offline_mouth_destroy(&r->mouth);
     offline_output_destroy(&r->output);
     if (r->answered)
@@ -348,9 +348,9 @@ offline_response_pause(struct offline_response *r, bool paused)
 {
     r->paused = paused;
     if (paused)
-        offline_timer_stop(r->timer);
+        loop_timer_stop(r->timer);
     else if (r->state == RESPONSE_SPEAKING || r->state == RESPONSE_WRITING)
-        offline_timer_start(r->timer, 0, tick_ms(r));
+        loop_timer_start(r->timer, 0, tick_ms(r));
 }
 
 /* --- from words to deltas */
@@ -415,7 +415,7 @@ response_begin(struct offline_response *r)
     }
     response_enter(r, speak ? RESPONSE_SPEAKING : RESPONSE_WRITING);
     if (!r->paused)
-        offline_timer_start(r->timer, speak ? tick_ms(r) : 0, tick_ms(r));
+        loop_timer_start(r->timer, speak ? tick_ms(r) : 0, tick_ms(r));
 }
 
 void

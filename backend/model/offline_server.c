@@ -4,10 +4,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop_timer.h"
 #include "model/offline_fields.h"
 #include "model/offline_hearing.h"
 #include "model/offline_responses.h"
-#include "model/offline_timer.h"
 #include "model/offline_turn.h"
 
 #include <stdlib.h>
@@ -24,8 +24,8 @@ struct offline_server {
     struct offline_hearings *hearings;
     struct wit *wit;
     struct offline_responses *responses;
-    struct offline_timer *kick; /* what waits for the event to be over */
-    struct offline_timer *idle;
+    struct loop_timer *kick; /* what waits for the event to be over */
+    struct loop_timer *idle;
     bool answer_later; /* a spoken turn ended while a response ran */
     bool audio_made;   /* the voice is locked */
 };
@@ -73,10 +73,10 @@ arm_idle(struct offline_server *s, uint64_t played_ms)
 {
     uint64_t now = clock_now_ms();
 
-    offline_timer_stop(s->idle);
+    loop_timer_stop(s->idle);
     if (s->turns.idle_ms == 0 || offline_turn_is_speaking(s->turn))
         return;
-    offline_timer_start(
+    loop_timer_start(
         s->idle, (played_ms > now ? played_ms - now : 0) + s->turns.idle_ms, 0);
 }
 
@@ -114,8 +114,8 @@ create_response(struct offline_server *s, const json_t *json, bool idle,
     subject = offline_response_subject(r);
     if (subject != NULL)
         offline_hearings_ensure(s->hearings, subject);
-    offline_timer_stop(s->idle);
-    offline_timer_start(s->kick, 0, 0);
+    loop_timer_stop(s->idle);
+    loop_timer_start(s->kick, 0, 0);
     return 0;
 }
 
@@ -159,7 +159,7 @@ on_speech_started(void *arg)
     struct offline_server *s = arg;
     struct offline_fault none;
 
-    offline_timer_stop(s->idle);
+    loop_timer_stop(s->idle);
     s->answer_later = false;
     if (s->turns.interrupt_response
         && offline_responses_is_active(s->responses))
@@ -189,7 +189,7 @@ on_committed(void *arg, struct offline_commit *commit)
     offline_item_unref(&commit->item);
     if (answer)
         respond_to_turn(s, commit->by_timeout);
-    offline_timer_start(s->kick, 0, 0);
+    loop_timer_start(s->kick, 0, 0);
 }
 
 static void
@@ -223,7 +223,7 @@ on_session_update(struct offline_server *s, const json_t *event,
     offline_turn_configure(s->turn, &s->turns,
                            offline_settings_input_format(s->settings));
     if (s->turns.idle_ms == 0)
-        offline_timer_stop(s->idle);
+        loop_timer_stop(s->idle);
     offline_emit(&s->sink, "session.updated", "{s:O}", "session",
                  offline_settings_session(s->settings));
     return 0;
@@ -491,9 +491,9 @@ offline_server_create(struct offline_server **sp,
     s->sink.arg = s;
     rc = make_parts(s);
     if (rc == 0)
-        rc = offline_timer_create(&s->kick, cfg->loop, on_kick, s);
+        rc = loop_timer_create(&s->kick, cfg->loop, on_kick, s);
     if (rc == 0)
-        rc = offline_timer_create(&s->idle, cfg->loop, on_idle, s);
+        rc = loop_timer_create(&s->idle, cfg->loop, on_idle, s);
     if (rc != 0) {
         offline_server_destroy(&s);
         return rc;
@@ -513,8 +513,8 @@ offline_server_destroy(struct offline_server **sp)
     if (s == NULL)
         return;
     offline_responses_destroy(&s->responses);
-    offline_timer_destroy(&s->kick);
-    offline_timer_destroy(&s->idle);
+    loop_timer_destroy(&s->kick);
+    loop_timer_destroy(&s->idle);
     offline_turn_destroy(&s->turn);
     offline_hearings_destroy(&s->hearings);
     if (s->conversation != NULL

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-#include "model/offline_timer.h"
+#include "base/loop_timer.h"
 
 #include <stdlib.h>
 
-struct offline_timer {
+struct loop_timer {
     uv_timer_t uv;
-    offline_timer_h *handler;
+    loop_timer_h *handler;
     void *arg;
 };
 
 int
-offline_timer_create(struct offline_timer **tp, struct loop *loop,
-                     offline_timer_h *handler, void *arg)
+loop_timer_create(struct loop_timer **tp, struct loop *loop,
+                  loop_timer_h *handler, void *arg)
 {
-    struct offline_timer *timer = calloc(1, sizeof(*timer));
+    struct loop_timer *timer = calloc(1, sizeof(*timer));
     int rc;
 
     if (timer == NULL)
@@ -38,9 +38,9 @@ on_timer_closed(uv_handle_t *handle)
 }
 
 void
-offline_timer_destroy(struct offline_timer **tp)
+loop_timer_destroy(struct loop_timer **tp)
 {
-    struct offline_timer *timer = *tp;
+    struct loop_timer *timer = *tp;
 
     *tp = NULL;
     if (timer != NULL)
@@ -50,14 +50,14 @@ offline_timer_destroy(struct offline_timer **tp)
 static void
 on_timer(uv_timer_t *handle)
 {
-    struct offline_timer *timer = handle->data;
+    struct loop_timer *timer = handle->data;
 
     timer->handler(timer->arg);
 }
 
 void
-offline_timer_start(struct offline_timer *timer, uint64_t delay_ms,
-                    uint64_t repeat_ms)
+loop_timer_start(struct loop_timer *timer, uint64_t delay_ms,
+                 uint64_t repeat_ms)
 {
     /* The loop's idea of now may be as old as its last round began. */
     uv_update_time(timer->uv.loop);
@@ -65,7 +65,7 @@ offline_timer_start(struct offline_timer *timer, uint64_t delay_ms,
 }
 
 void
-offline_timer_stop(struct offline_timer *timer)
+loop_timer_stop(struct loop_timer *timer)
 {
     uv_timer_stop(&timer->uv);
 }
