@@ -43,6 +43,8 @@ struct model_link_config {
                               MODEL_LINK_ATTACHED */
     const char *intent;    /* "transcription" */
     const char *safety_id; /* OpenAI-Safety-Identifier of the end user */
+    uint64_t warm_ticket;  /* an open link reserved for this one (warm_pool);
+                              the server knows what it stands for */
 };
 
 /* What a link to a call says first, in the place of session.created. */

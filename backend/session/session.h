@@ -72,6 +72,9 @@ struct session_config {
     struct event_bus *events; /* may be NULL */
     session_open_model_h *open_model;
     void *open_model_arg;
+    uint64_t warm_ticket;  /* of the loop above; 0: none */
+    const char *intent;    /* "transcription", copied; NULL: a conversation */
+    const char *safety_id; /* of the end user, copied; NULL: not known */
     size_t max_message_bytes;
     /* A client that asked for it may come back with this token (copied) for
      * so long after it was lost. NULL: it may not. */
