@@ -12,6 +12,7 @@
 #define VOICE_UPSTREAM_H
 
 #include "base/config.h"
+#include "model/upstream_url.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,13 +33,6 @@ struct upstream_order {
     size_t count;
 };
 
-/* What a WebSocket is opened for: call_id, else intent, else model. */
-struct upstream_target {
-    const char *model;
-    const char *call_id; /* NULL: none */
-    const char *intent;  /* "transcription"; NULL: a conversation */
-};
-
 /* Makes the set. 0; UV_EINVAL: a name or URL that can't be used (logged),
  * UV_E2BIG: too many, UV_ENOMEM. */
 int upstream_set_create(struct upstream_set **sp,
@@ -56,7 +50,7 @@ struct upstream *upstream_at(struct upstream_set *set, size_t i);
  * failed of late behind the others. 0; UV_ENOENT: a name is not known.
  */
 int upstream_order(struct upstream_set *set, const char *const *names,
-                   size_t count, struct upstream_order *order);
+                   size_t count, uint64_t now_ms, struct upstream_order *order);
 /* Whether every name is known. */
 bool upstream_knows(const struct upstream_set *set, const char *const *names,
                     size_t count);
@@ -65,11 +59,8 @@ const char *upstream_name(const struct upstream *u);
 const char *upstream_host(const struct upstream *u); /* "host[:port]" */
 const struct config_upstream *upstream_config(const struct upstream *u);
 
-/*
- * The URL of a WebSocket. `{model}` in the configured one is replaced, or
- * `model=` is added; a call or an intent takes the place of the query
- * parameter that names the model. malloc'ed, given; NULL: no memory.
- */
+/* Where a WebSocket for this goes (upstream_url_open). malloc'ed, given; NULL:
+ * no memory. */
 char *upstream_url(const struct upstream *u,
                    const struct upstream_target *target);
 
@@ -98,12 +89,14 @@ bool upstream_key_is_in(const struct upstream *u, const char *text);
 int upstream_enter(struct upstream *u);
 void upstream_leave(struct upstream *u);
 /* Connections to all of them. */
-size_t upstream_connections(const struct upstream_set *set);
+size_t upstream_connections(struct upstream_set *set);
 
 /* It answered as it should; it did not. A failed one is down for a while,
  * longer each time. now_ms: clock_now_ms. */
 void upstream_succeeded(struct upstream *u);
 void upstream_failed(struct upstream *u, uint64_t now_ms);
-bool upstream_is_down(const struct upstream *u, uint64_t now_ms);
+bool upstream_is_down(struct upstream *u, uint64_t now_ms);
+/* How long after so many failures in a row (>= 1), with jitter. */
+uint64_t upstream_backoff_ms(unsigned failures);
 
 #endif
