@@ -14,8 +14,12 @@
 
 #include "gate/curl_stream.h"
 
+#include "gate/curl_cache.h"
+
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define READ_BYTES   16384
 #define READS_A_TURN 64 /* then the loop's others have theirs */
@@ -40,13 +44,15 @@ struct curl_stream {
     uv_loop_t *uv;
     CURL *easy;
     CURLM *multi;
-    uv_timer_t curl_timer; /* what curl asks for while it connects */
-    uv_timer_t again;      /* a turn's rest, or a fault to tell */
-    uv_poll_t poll;        /* once connected */
-    bool polling;          /* `poll` is a handle */
-    unsigned handles;      /* libuv handles alive */
-    int events;            /* what poll waits for */
-    bool broken;           /* a send failed */
+    uv_timer_t curl_timer;       /* what curl asks for while it connects */
+    uv_timer_t again;            /* a turn's rest, or a fault to tell */
+    uv_poll_t poll;              /* once connected */
+    bool polling;                /* `poll` is a handle */
+    unsigned handles;            /* libuv handles alive */
+    int events;                  /* what poll waits for */
+    bool broken;                 /* a send failed */
+    bool paused;                 /* nothing is read */
+    char error[CURL_ERROR_SIZE]; /* curl's words while it connects */
     struct chunk *first, **last;
     size_t queued_bytes;
 };
@@ -66,6 +72,7 @@ curl_stream_library_open(void)
 void
 curl_stream_library_close(void)
 {
+    curl_cache_close_all();
     curl_global_cleanup();
 }
 
@@ -107,7 +114,7 @@ curl_stream_close(struct curl_stream *s)
 }
 
 static void
-lost(struct curl_stream *s, const char *why)
+lost(struct curl_stream *s, enum curl_stream_fault fault, const char *why)
 {
     if (s->state >= STREAM_LOST)
         return;
@@ -115,7 +122,7 @@ lost(struct curl_stream *s, const char *why)
     if (s->polling)
         uv_poll_stop(&s->poll);
     uv_timer_stop(&s->again);
-    s->handlers.on_lost(s->arg, why);
+    s->handlers.on_lost(s->arg, fault, why);
 }
 
 /* --- sending and receiving */
@@ -126,11 +133,14 @@ static void on_again(uv_timer_t *timer);
 static void
 poll_update(struct curl_stream *s)
 {
-    int events = UV_READABLE | (s->first ? UV_WRITABLE : 0);
+    int events = (s->paused ? 0 : UV_READABLE) | (s->first ? UV_WRITABLE : 0);
     if (s->state != STREAM_CONNECTED || events == s->events)
         return;
     s->events = events;
-    uv_poll_start(&s->poll, events, on_socket);
+    if (events)
+        uv_poll_start(&s->poll, events, on_socket);
+    else
+        uv_poll_stop(&s->poll);
 }
 
 static void
@@ -199,12 +209,13 @@ socket_read(struct curl_stream *s)
         if (code == CURLE_AGAIN)
             return;
         if (code != CURLE_OK || n == 0) {
-            lost(s, code == CURLE_OK ? "the server closed the connection"
-                                     : curl_easy_strerror(code));
+            lost(s, CURL_STREAM_BROKEN,
+                 code == CURLE_OK ? "the server closed the connection"
+                                  : curl_easy_strerror(code));
             return;
         }
         s->handlers.on_bytes(s->arg, data, n);
-        if (s->state != STREAM_CONNECTED)
+        if (s->state != STREAM_CONNECTED || s->paused)
             return;
     }
     uv_timer_start(&s->again, on_again, 0, 0);
@@ -215,9 +226,24 @@ static void
 on_again(uv_timer_t *timer)
 {
     struct curl_stream *s = timer->data;
+    if (s->paused && !s->broken)
+        return;
     socket_read(s);
     if (s->broken && !uv_is_active((uv_handle_t *) &s->again))
-        lost(s, "the connection broke");
+        lost(s, CURL_STREAM_BROKEN, "the connection broke");
+}
+
+void
+curl_stream_pause(struct curl_stream *s, bool paused)
+{
+    if (s->paused == paused)
+        return;
+    s->paused = paused;
+    if (s->state != STREAM_CONNECTED)
+        return;
+    poll_update(s);
+    if (!paused) /* what waits inside TLS raises no event */
+        uv_timer_start(&s->again, on_again, 0, 0);
 }
 
 static void
@@ -228,13 +254,13 @@ on_socket(uv_poll_t *poll, int status, int events)
 
     (void) events; /* TLS may want to read in order to write: try both */
     if (status < 0) {
-        lost(s, uv_strerror(status));
+        lost(s, CURL_STREAM_BROKEN, uv_strerror(status));
         return;
     }
     curl_stream_flush(s);
     if (waited && !s->first)
         s->handlers.on_drained(s->arg);
-    if (s->state == STREAM_CONNECTED)
+    if (s->state == STREAM_CONNECTED && !s->paused)
         socket_read(s);
 }
 
@@ -247,7 +273,7 @@ connected(struct curl_stream *s)
 
     curl_easy_getinfo(s->easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd == CURL_SOCKET_BAD || uv_poll_init(s->uv, &s->poll, fd) != 0) {
-        lost(s, "no socket");
+        lost(s, CURL_STREAM_NO_CONNECT, "no socket");
         return;
     }
     uv_timer_stop(&s->curl_timer);
@@ -257,6 +283,41 @@ connected(struct curl_stream *s)
     s->state = STREAM_CONNECTED;
     poll_update(s);
     s->handlers.on_connected(s->arg);
+}
+
+static enum curl_stream_fault
+fault_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return CURL_STREAM_NO_NAME;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+        return CURL_STREAM_NO_TLS;
+    default:
+        return CURL_STREAM_NO_CONNECT;
+    }
+}
+
+static void
+connect_failed(struct curl_stream *s, CURLcode code)
+{
+    const char *why = s->error[0] ? s->error : curl_easy_strerror(code);
+    char text[64];
+    long status = 0;
+
+    curl_easy_getinfo(s->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status == 0 || status / 100 == 2) {
+        lost(s, fault_of(code), why);
+        return;
+    }
+    snprintf(text, sizeof(text), "the proxy refused with status %ld", status);
+    lost(s, CURL_STREAM_NO_PROXY, text);
 }
 
 /* After each time curl was given a turn. */
@@ -273,7 +334,7 @@ messages_take(struct curl_stream *s)
         if (message->data.result == CURLE_OK)
             connected(s);
         else
-            lost(s, curl_easy_strerror(message->data.result));
+            connect_failed(s, message->data.result);
     }
 }
 
@@ -369,7 +430,62 @@ on_curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
     return uv_poll_start(&watch->poll, events, on_watch_event) ? -1 : 0;
 }
 
+/*
+ * The name and the password are told apart from the URL: curl quotes an URL
+ * that it can't use in its error texts.
+ */
+static int
+proxy_configure(struct curl_stream *s, const char *proxy)
+{
+    char *user = NULL, *password = NULL, *scheme = NULL, *bare = NULL;
+    CURLU *url = curl_url();
+    int result = UV_EINVAL;
+
+    if (!url)
+        return UV_ENOMEM;
+    if (curl_url_set(url, CURLUPART_URL, proxy, 0) == CURLUE_OK
+        && curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
+        && strcmp(scheme, "http") == 0) {
+        curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE);
+        curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
+        curl_url_set(url, CURLUPART_USER, NULL, 0);
+        curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+        if (curl_url_get(url, CURLUPART_URL, &bare, 0) == CURLUE_OK)
+            result = 0;
+    }
+    if (!result) {
+        curl_easy_setopt(s->easy, CURLOPT_PROXY, bare);
+        curl_easy_setopt(s->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+        curl_easy_setopt(s->easy, CURLOPT_PROXYAUTH, (long) CURLAUTH_BASIC);
+        curl_easy_setopt(s->easy, CURLOPT_PROXYUSERNAME, user);
+        curl_easy_setopt(s->easy, CURLOPT_PROXYPASSWORD, password);
+    }
+    curl_free(user);
+    curl_free(password);
+    curl_free(scheme);
+    curl_free(bare);
+    curl_url_cleanup(url);
+    return result;
+}
+
 static void
+tls_configure(struct curl_stream *s, const char *ca_file)
+{
+    struct curl_cache *cache = curl_cache_get(ca_file);
+
+    curl_easy_setopt(s->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(s->easy, CURLOPT_SSLVERSION,
+                     (long) CURL_SSLVERSION_TLSv1_2);
+    if (cache) {
+        curl_cache_apply(cache, s->easy);
+    } else if (ca_file) { /* it can't be read: curl says so */
+        curl_easy_setopt(s->easy, CURLOPT_CAINFO, ca_file);
+        curl_easy_setopt(s->easy, CURLOPT_CAPATH, NULL);
+    }
+}
+
+static int
 curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
 {
     curl_easy_setopt(s->easy, CURLOPT_URL, cfg->url);
@@ -379,16 +495,15 @@ curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
     curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION,
                      (long) CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(s->easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(s->easy, CURLOPT_PROXY, cfg->proxy ? cfg->proxy : "");
-    curl_easy_setopt(s->easy, CURLOPT_HTTPPROXYTUNNEL, cfg->proxy ? 1L : 0L);
-    if (cfg->ca_file) {
-        curl_easy_setopt(s->easy, CURLOPT_CAINFO, cfg->ca_file);
-        curl_easy_setopt(s->easy, CURLOPT_CAPATH, NULL);
-    }
+    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
+    curl_easy_setopt(s->easy, CURLOPT_PROXY, ""); /* not the environment's */
+    tls_configure(s, cfg->ca_file);
     curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_curl_wants_socket);
     curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
     curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
     curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
+    return cfg->proxy ? proxy_configure(s, cfg->proxy) : 0;
 }
 
 static void
@@ -399,30 +514,36 @@ timer_init(struct curl_stream *s, uv_timer_t *timer)
     s->handles++;
 }
 
+/* Before there is a handle of libuv's. */
+static void
+stream_free(struct curl_stream *s)
+{
+    curl_easy_cleanup(s->easy);
+    curl_multi_cleanup(s->multi);
+    free(s);
+}
+
 int
 curl_stream_open(struct curl_stream **sp, const struct curl_stream_config *cfg,
                  const struct curl_stream_handlers *handlers, void *arg)
 {
     struct curl_stream *s = calloc(1, sizeof(*s));
-    CURL *easy = curl_easy_init();
-    CURLM *multi = curl_multi_init();
-
-    if (!s || !easy || !multi) {
-        free(s);
-        curl_easy_cleanup(easy);
-        curl_multi_cleanup(multi);
+    if (!s)
         return UV_ENOMEM;
-    }
-    s->easy = easy;
-    s->multi = multi;
+    s->easy = curl_easy_init();
+    s->multi = curl_multi_init();
     s->uv = cfg->uv;
     s->handlers = *handlers;
     s->arg = arg;
     s->last = &s->first;
-    curl_configure(s, cfg);
+    int result = s->easy && s->multi ? curl_configure(s, cfg) : UV_ENOMEM;
+    if (result) {
+        stream_free(s);
+        return result;
+    }
     timer_init(s, &s->curl_timer);
     timer_init(s, &s->again);
-    curl_multi_add_handle(multi, easy); /* sets curl_timer to 0 */
+    curl_multi_add_handle(s->multi, s->easy); /* sets curl_timer to 0 */
     *sp = s;
     return 0;
 }

@@ -24,7 +24,15 @@ struct curl_stream_config {
     uv_loop_t *uv;
     const char *url;     /* http:// or https://, where to connect to */
     const char *ca_file; /* PEM; NULL: the system's */
-    const char *proxy;   /* http://…; NULL: none */
+    const char *proxy;   /* http://[user:password@]host:port; NULL: none */
+};
+
+enum curl_stream_fault {
+    CURL_STREAM_NO_NAME,    /* the host's or the proxy's */
+    CURL_STREAM_NO_CONNECT, /* refused, unreachable, timed out */
+    CURL_STREAM_NO_PROXY,   /* the proxy said no to CONNECT */
+    CURL_STREAM_NO_TLS,     /* certificate refused, or no TLS there */
+    CURL_STREAM_BROKEN      /* after it was connected: ended or broken */
 };
 
 struct curl_stream_handlers {
@@ -34,7 +42,7 @@ struct curl_stream_handlers {
     /* The queue is empty again after it was not. */
     void (*on_drained)(void *arg);
     /* It can't go on; the user closes it. Called once. */
-    void (*on_lost)(void *arg, const char *why);
+    void (*on_lost)(void *arg, enum curl_stream_fault fault, const char *why);
     /* Last call, always made, never inside a call of this module; the stream
      * is gone. */
     void (*on_closed)(void *arg);
@@ -44,7 +52,8 @@ struct curl_stream_handlers {
 int curl_stream_library_open(void);
 void curl_stream_library_close(void);
 
-/* On the loop. 0 or UV_ENOMEM. */
+/* On the loop. 0; UV_EINVAL (proxy), UV_ENOMEM. Certificates are always
+ * verified, name and date. */
 int curl_stream_open(struct curl_stream **sp,
                      const struct curl_stream_config *cfg,
                      const struct curl_stream_handlers *handlers, void *arg);
@@ -57,6 +66,10 @@ uint8_t *curl_stream_push(struct curl_stream *s, size_t bytes);
 
 /* Gives the socket what it takes; a fault is told by on_lost, later. */
 void curl_stream_flush(struct curl_stream *s);
+
+/* Stops and goes on with reading. A connection that ends meanwhile is told
+ * when reading goes on. Idempotent. */
+void curl_stream_pause(struct curl_stream *s, bool paused);
 
 /* No handler but on_closed follows. Idempotent. Not from on_closed. */
 void curl_stream_close(struct curl_stream *s);

@@ -11,18 +11,17 @@
 #include "codec/ws_frame.h"
 #include "gate/crypto.h"
 #include "gate/curl_stream.h"
-#include "gate/ws_handshake.h"
+#include "gate/ws_opening.h"
 #include "gate/ws_receiver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define OPEN_TIMEOUT_MS  10000
 #define CLOSE_TIMEOUT_MS 5000
 #define MAX_BYTES        (32u * 1024 * 1024)
-#define HEAD_BYTES       (64u * 1024)
+#define REQUEST_BYTES    (64u * 1024)
 #define CONTROL_SLACK    (64 * 1024) /* pongs and closes over the queue's cap */
 
 /* X(state) */
@@ -45,16 +44,20 @@ struct ws_client {
     void *arg;
     struct curl_stream *stream;
     uv_timer_t deadline; /* of opening, of closing */
-    unsigned closing;    /* of stream and deadline, still to be closed */
+    uv_timer_t pulse;    /* while open: the next ping, or the silence's end */
+    unsigned closing;    /* of stream and timers, still to be closed */
 
-    char *target, *authority, *subprotocols;
-    char **headers;
-    struct ws_handshake handshake;
-    struct buffer head; /* of the answer */
+    struct ws_opening opening;
     bool head_readable; /* ws_client_header may be asked */
     struct ws_receiver receiver;
 
+    unsigned ping_interval_ms, read_timeout_ms;
+    uint64_t heard_ms; /* when bytes last came; of the loop's clock */
+    uint64_t pinged_ms;
+    bool paused;
+
     size_t max_queue_bytes;
+    enum ws_client_fault fault;
     bool peer_closed; /* its close frame came */
     uint16_t code;
     char reason[WS_REASON_MAX + 1];
@@ -68,7 +71,7 @@ client_enter(struct ws_client *c, enum client_state state)
         CLIENT_STATES(X)
 #undef X
     };
-    LOG(DEBUG, "ws_client", "host=%s state=%s->%s", c->authority,
+    LOG(DEBUG, "ws_client", "host=%s state=%s->%s", c->opening.authority,
         names[c->state], names[state]);
     c->state = state;
 }
@@ -78,13 +81,7 @@ client_enter(struct ws_client *c, enum client_state state)
 static void
 client_free(struct ws_client *c)
 {
-    for (size_t i = 0; c->headers && c->headers[i]; i++)
-        free(c->headers[i]);
-    free(c->headers);
-    free(c->target);
-    free(c->authority);
-    free(c->subprotocols);
-    buffer_deinit(&c->head);
+    ws_opening_deinit(&c->opening);
     ws_receiver_deinit(&c->receiver);
     free(c);
 }
@@ -99,7 +96,7 @@ part_gone(struct ws_client *c)
 }
 
 static void
-on_deadline_closed(uv_handle_t *handle)
+on_timer_closed(uv_handle_t *handle)
 {
     part_gone(handle->data);
 }
@@ -112,17 +109,20 @@ on_stream_closed(void *arg)
 
 /* The one way out. */
 static void
-client_end(struct ws_client *c, uint16_t code, const char *reason)
+client_end(struct ws_client *c, enum ws_client_fault fault, uint16_t code,
+           const char *reason)
 {
     if (c->state == CLIENT_CLOSED)
         return;
     client_enter(c, CLIENT_CLOSED);
+    c->fault = fault;
     c->code = code;
     if (reason != c->reason)
         snprintf(c->reason, sizeof(c->reason), "%s", reason);
-    c->closing = 2;
+    c->closing = 3;
     curl_stream_close(c->stream);
-    uv_close((uv_handle_t *) &c->deadline, on_deadline_closed);
+    uv_close((uv_handle_t *) &c->deadline, on_timer_closed);
+    uv_close((uv_handle_t *) &c->pulse, on_timer_closed);
 }
 
 static void
@@ -130,19 +130,9 @@ on_deadline(uv_timer_t *timer)
 {
     struct ws_client *c = timer->data;
     if (c->state == CLIENT_CLOSING)
-        client_end(c, c->code, c->reason);
+        client_end(c, c->fault, c->code, c->reason);
     else
-        client_end(c, WS_CLOSE_LOST, "timeout while opening");
-}
-
-static void
-on_stream_lost(void *arg, const char *why)
-{
-    struct ws_client *c = arg;
-    if (c->peer_closed || c->state == CLIENT_CLOSING)
-        client_end(c, c->code, c->reason);
-    else
-        client_end(c, WS_CLOSE_LOST, why);
+        client_end(c, WS_FAULT_TIMEOUT, WS_CLOSE_LOST, "timeout while opening");
 }
 
 /* --- sending */
@@ -176,11 +166,13 @@ close_send(struct ws_client *c, uint16_t code, const char *reason)
     size_t bytes = ws_close_encode(payload, code, reason, strlen(reason));
 
     client_enter(c, CLIENT_CLOSING);
+    c->paused = false; /* their close frame wants to be read */
+    curl_stream_pause(c->stream, false);
     c->code = code;
     snprintf(c->reason, sizeof(c->reason), "%s", reason);
     if (frame_send(c, WS_CLOSE, payload, bytes) != 0)
         LOG(DEBUG, "ws_client", "host=%s no room for a close frame",
-            c->authority);
+            c->opening.authority);
     uv_timer_start(&c->deadline, on_deadline, CLOSE_TIMEOUT_MS, 0);
 }
 
@@ -225,7 +217,8 @@ on_received(struct ws_client *c, const struct ws_received *got)
         /* Without room the pong is left out: the next one says the same. */
         if (c->state == CLIENT_OPEN
             && frame_send(c, WS_PONG, got->data, got->bytes) != 0)
-            LOG(DEBUG, "ws_client", "host=%s pong left out", c->authority);
+            LOG(DEBUG, "ws_client", "host=%s pong left out",
+                c->opening.authority);
         break;
     case WS_RECEIVED_CLOSE:
         on_close_frame(c, got->data, got->bytes);
@@ -243,9 +236,12 @@ frames_take(struct ws_client *c, const uint8_t *data, size_t bytes)
     while (bytes && c->state != CLIENT_CLOSED && !c->peer_closed) {
         ssize_t used = ws_receiver_push(&c->receiver, data, bytes, &got);
         if (used < 0) {
+            const char *why = used == -WS_CLOSE_TOO_BIG
+                                  ? "a message of the server is too big"
+                                  : "bad frame from the server";
             if (c->state == CLIENT_OPEN)
-                close_send(c, (uint16_t) -used, "bad frame from the server");
-            client_end(c, (uint16_t) -used, "bad frame from the server");
+                close_send(c, (uint16_t) -used, why);
+            client_end(c, WS_FAULT_FRAME, (uint16_t) -used, why);
             return;
         }
         data += used;
@@ -254,145 +250,152 @@ frames_take(struct ws_client *c, const uint8_t *data, size_t bytes)
     }
 }
 
-/* --- the handshake */
+/* --- the pulse: pings of ours, and silence */
 
-static struct ws_request
-request_of(const struct ws_client *c)
+static void on_pulse(uv_timer_t *timer);
+
+/* Sleeps until a ping is due or the silence is too long. */
+static void
+pulse_arm(struct ws_client *c)
 {
-    return (struct ws_request){
-        .authority = c->authority,
-        .target = c->target,
-        .headers = (const char *const *) c->headers,
-        .subprotocols = c->subprotocols,
-    };
+    uint64_t now = uv_now(c->pulse.loop), due = UINT64_MAX;
+
+    if (c->ping_interval_ms)
+        due = c->pinged_ms + c->ping_interval_ms;
+    if (c->read_timeout_ms && c->heard_ms + c->read_timeout_ms < due)
+        due = c->heard_ms + c->read_timeout_ms;
+    if (due != UINT64_MAX)
+        uv_timer_start(&c->pulse, on_pulse, due > now ? due - now : 0, 0);
 }
+
+static void
+on_pulse(uv_timer_t *timer)
+{
+    struct ws_client *c = timer->data;
+    uint64_t now = uv_now(timer->loop);
+
+    if (c->state != CLIENT_OPEN)
+        return;
+    if (c->paused) /* nobody listens: that is no silence */
+        c->heard_ms = now;
+    if (c->read_timeout_ms && now - c->heard_ms >= c->read_timeout_ms) {
+        client_end(c, WS_FAULT_SILENT, WS_CLOSE_LOST, "silent");
+        return;
+    }
+    if (c->ping_interval_ms && now - c->pinged_ms >= c->ping_interval_ms) {
+        c->pinged_ms = now;
+        if (frame_send(c, WS_PING, "", 0) != 0)
+            LOG(DEBUG, "ws_client", "host=%s ping left out",
+                c->opening.authority);
+    }
+    pulse_arm(c);
+}
+
+static void
+pulse_start(struct ws_client *c)
+{
+    c->heard_ms = c->pinged_ms = uv_now(c->pulse.loop);
+    pulse_arm(c);
+}
+
+/* --- the opening */
 
 static void
 on_stream_connected(void *arg)
 {
     struct ws_client *c = arg;
-    struct ws_request rq = request_of(c);
     struct buffer text;
     uint8_t *out = NULL;
 
     client_enter(c, CLIENT_HANDSHAKE);
-    buffer_init(&text, HEAD_BYTES);
-    if (ws_handshake_write(&c->handshake, &rq, &text) == 0)
+    buffer_init(&text, REQUEST_BYTES);
+    if (ws_opening_request(&c->opening, &text) == 0)
         out = curl_stream_push(c->stream, text.bytes);
     if (out) {
         memcpy(out, text.data, text.bytes);
         curl_stream_flush(c->stream);
     } else {
-        client_end(c, WS_CLOSE_LOST, "the handshake could not be written");
+        client_end(c, WS_FAULT_LOST, WS_CLOSE_LOST,
+                   "the handshake could not be written");
     }
+    if (text.data) /* it held the key */
+        explicit_bzero(text.data, text.bytes);
     buffer_deinit(&text);
 }
 
-/* A refusal is reported with as much of its body as is here. */
+/* The answer's text goes to the user alone: it may repeat our key. */
 static void
-handshake_refused(struct ws_client *c)
+opening_failed(struct ws_client *c, enum ws_opening_state state)
 {
+    const struct ws_handshake *h = &c->opening.handshake;
     char reason[WS_REASON_MAX + 1];
-    const struct ws_handshake *h = &c->handshake;
-    const char *text = buffer_text(&c->head);
-    const char *body = text ? strstr(text, "\r\n\r\n") : NULL;
 
-    snprintf(reason, sizeof(reason), "%s, status %u %s", h->error, h->status,
-             body ? body + 4 : "");
-    client_end(c, WS_CLOSE_LOST, reason);
+    if (state == WS_OPENING_BAD) {
+        client_end(c, WS_FAULT_ANSWER, WS_CLOSE_LOST, h->error);
+        return;
+    }
+    c->head_readable = true;
+    snprintf(reason, sizeof(reason), "the upgrade was refused, status %u",
+             h->status);
+    client_end(c, WS_FAULT_STATUS, WS_CLOSE_LOST, reason);
+}
+
+static void
+client_opened(struct ws_client *c)
+{
+    size_t bytes = 0;
+
+    client_enter(c, CLIENT_OPEN);
+    uv_timer_stop(&c->deadline);
+    c->head_readable = true;
+    c->handlers.on_open(c->arg, c->opening.handshake.subprotocol);
+    c->head_readable = false;
+    if (c->state == CLIENT_OPEN)
+        pulse_start(c);
+    const uint8_t *rest = ws_opening_rest(&c->opening, &bytes);
+    frames_take(c, rest, bytes);
+    ws_opening_drop(&c->opening);
 }
 
 static void
 handshake_take(struct ws_client *c, const uint8_t *data, size_t bytes)
 {
-    struct ws_request rq = request_of(c);
-
-    if (buffer_append(&c->head, data, bytes) != 0) {
-        client_end(c, WS_CLOSE_LOST, "the handshake's answer is too long");
-        return;
-    }
-    int head = ws_handshake_read(&c->handshake, &rq, (char *) c->head.data,
-                                 c->head.bytes);
-    if (head == 0)
-        return;
-    if (head < 0) {
-        handshake_refused(c);
-        return;
-    }
-    client_enter(c, CLIENT_OPEN);
-    uv_timer_stop(&c->deadline);
-    c->head_readable = true;
-    c->handlers.on_open(c->arg, c->handshake.subprotocol);
-    c->head_readable = false;
-    frames_take(c, c->head.data + head, c->head.bytes - (size_t) head);
-    buffer_deinit(&c->head);
+    enum ws_opening_state state = ws_opening_push(&c->opening, data, bytes);
+    if (state == WS_OPENING_OPEN)
+        client_opened(c);
+    else if (state != WS_OPENING_MORE)
+        opening_failed(c, state);
 }
 
 static void
 on_stream_bytes(void *arg, const uint8_t *data, size_t bytes)
 {
     struct ws_client *c = arg;
+    c->heard_ms = uv_now(c->deadline.loop);
     if (c->state == CLIENT_HANDSHAKE)
         handshake_take(c, data, bytes);
     else
         frames_take(c, data, bytes);
 }
 
-/* --- opening */
-
-/* ws://host:port/path?query is taken apart into what the request says and
- * where curl connects to. */
-static int
-url_split(struct ws_client *c, const char *url, char **connect_url)
+static void
+on_stream_lost(void *arg, enum curl_stream_fault fault, const char *why)
 {
-    bool tls = strncasecmp(url, "wss://", 6) == 0;
-    if (!tls && strncasecmp(url, "ws://", 5) != 0)
-        return UV_EINVAL;
-    const char *host = url + (tls ? 6 : 5);
-    size_t host_bytes = strcspn(host, "/?#");
-    size_t path_bytes = strcspn(host + host_bytes, "#");
-    const char *slash = host[host_bytes] == '/' ? "" : "/";
+    static const enum ws_client_fault faults[] = {
+        [CURL_STREAM_NO_NAME] = WS_FAULT_RESOLVE,
+        [CURL_STREAM_NO_CONNECT] = WS_FAULT_CONNECT,
+        [CURL_STREAM_NO_PROXY] = WS_FAULT_PROXY,
+        [CURL_STREAM_NO_TLS] = WS_FAULT_TLS,
+        [CURL_STREAM_BROKEN] = WS_FAULT_LOST,
+    };
+    struct ws_client *c = arg;
 
-    if (!host_bytes || memchr(host, '@', host_bytes) || strpbrk(url, " \r\n"))
-        return UV_EINVAL;
-    c->authority = strndup(host, host_bytes);
-    if (asprintf(&c->target, "%s%.*s", slash, (int) path_bytes,
-                 host + host_bytes)
-        < 0)
-        c->target = NULL;
-    if (asprintf(connect_url, "%s://%.*s/", tls ? "https" : "http",
-                 (int) host_bytes, host)
-        < 0)
-        *connect_url = NULL;
-    return c->authority && c->target && *connect_url ? 0 : UV_ENOMEM;
-}
-
-static int
-headers_copy(struct ws_client *c, const char *const *headers)
-{
-    size_t count = 0;
-    while (headers && headers[count])
-        count++;
-    c->headers = calloc(count + 1, sizeof(*c->headers));
-    for (size_t i = 0; c->headers && i < count; i++) {
-        if (strpbrk(headers[i], "\r\n"))
-            return UV_EINVAL;
-        c->headers[i] = strdup(headers[i]);
-        if (!c->headers[i])
-            return UV_ENOMEM;
-    }
-    return c->headers ? 0 : UV_ENOMEM;
-}
-
-static int
-subprotocols_copy(struct ws_client *c, const char *list)
-{
-    if (!list)
-        return 0;
-    if (strpbrk(list, "\r\n"))
-        return UV_EINVAL;
-    c->subprotocols = strdup(list);
-    return c->subprotocols ? 0 : UV_ENOMEM;
+    if (c->peer_closed || c->state == CLIENT_CLOSING)
+        client_end(c, c->fault, c->code, c->reason);
+    else if (c->state == CLIENT_HANDSHAKE && fault == CURL_STREAM_BROKEN)
+        opening_failed(c, ws_opening_finish(&c->opening));
+    else
+        client_end(c, faults[fault], WS_CLOSE_LOST, why);
 }
 
 static int
@@ -413,28 +416,46 @@ stream_open(struct ws_client *c, const struct ws_client_config *cfg,
     return curl_stream_open(&c->stream, &stream, &handlers, c);
 }
 
-int
-ws_client_open(struct ws_client **cp, const struct ws_client_config *cfg,
-               const struct ws_client_handlers *handlers, void *arg)
+static struct ws_client *
+client_make(const struct ws_client_config *cfg,
+            const struct ws_client_handlers *handlers, void *arg)
 {
     struct ws_client *c = calloc(1, sizeof(*c));
-    char *connect_url = NULL;
-    size_t message =
-        cfg->max_message_bytes ? cfg->max_message_bytes : MAX_BYTES;
-
     if (!c)
-        return UV_ENOMEM;
+        return NULL;
     c->handlers = *handlers;
     c->arg = arg;
     c->max_queue_bytes =
         cfg->max_queue_bytes ? cfg->max_queue_bytes : MAX_BYTES;
-    buffer_init(&c->head, HEAD_BYTES);
-    ws_receiver_init(&c->receiver, message);
-    int result = url_split(c, cfg->url, &connect_url);
-    if (!result)
-        result = headers_copy(c, cfg->headers);
-    if (!result)
-        result = subprotocols_copy(c, cfg->subprotocols);
+    c->ping_interval_ms = cfg->ping_interval_ms;
+    c->read_timeout_ms = cfg->read_timeout_ms;
+    ws_receiver_init(&c->receiver, cfg->max_message_bytes
+                                       ? cfg->max_message_bytes
+                                       : MAX_BYTES);
+    return c;
+}
+
+static void
+timer_init(struct ws_client *c, uv_loop_t *uv, uv_timer_t *timer)
+{
+    uv_timer_init(uv, timer);
+    timer->data = c;
+}
+
+int
+ws_client_open(struct ws_client **cp, const struct ws_client_config *cfg,
+               const struct ws_client_handlers *handlers, void *arg)
+{
+    const struct ws_opening_config opening = {.url = cfg->url,
+                                              .headers = cfg->headers,
+                                              .subprotocols =
+                                                  cfg->subprotocols};
+    struct ws_client *c = client_make(cfg, handlers, arg);
+    char *connect_url = NULL;
+
+    if (!c)
+        return UV_ENOMEM;
+    int result = ws_opening_init(&c->opening, &opening, &connect_url);
     if (!result)
         result = stream_open(c, cfg, connect_url);
     free(connect_url);
@@ -442,8 +463,8 @@ ws_client_open(struct ws_client **cp, const struct ws_client_config *cfg,
         client_free(c);
         return result;
     }
-    uv_timer_init(cfg->uv, &c->deadline);
-    c->deadline.data = c;
+    timer_init(c, cfg->uv, &c->deadline);
+    timer_init(c, cfg->uv, &c->pulse);
     uv_timer_start(
         &c->deadline, on_deadline,
         cfg->open_timeout_ms ? cfg->open_timeout_ms : OPEN_TIMEOUT_MS, 0);
@@ -467,19 +488,42 @@ ws_client_close(struct ws_client *c, uint16_t code, const char *reason)
     if (c->state == CLIENT_OPEN)
         close_send(c, code, reason);
     else if (c->state < CLIENT_OPEN)
-        client_end(c, WS_CLOSE_LOST, "closed before it was open");
+        client_end(c, WS_FAULT_NONE, WS_CLOSE_LOST,
+                   "closed before it was open");
+}
+
+void
+ws_client_pause(struct ws_client *c, bool paused)
+{
+    if (c->state == CLIENT_CLOSED || c->paused == paused)
+        return;
+    c->paused = paused;
+    c->heard_ms = uv_now(c->pulse.loop);
+    curl_stream_pause(c->stream, paused);
 }
 
 size_t
 ws_client_queued_bytes(const struct ws_client *c)
 {
-    return curl_stream_queued_bytes(c->stream);
+    return c->state == CLIENT_CLOSED ? 0 : curl_stream_queued_bytes(c->stream);
 }
 
 unsigned
 ws_client_status(const struct ws_client *c)
 {
-    return c->handshake.status;
+    return c->opening.handshake.status;
+}
+
+const char *
+ws_client_refusal(const struct ws_client *c)
+{
+    return c->opening.body;
+}
+
+enum ws_client_fault
+ws_client_fault(const struct ws_client *c)
+{
+    return c->fault;
 }
 
 void
@@ -488,6 +532,5 @@ ws_client_header(const struct ws_client *c, const char *name, char *out,
 {
     out[0] = '\0';
     if (c->head_readable)
-        ws_header_find((const char *) c->head.data, c->head.bytes, name, out,
-                       bytes);
+        ws_opening_header(&c->opening, name, out, bytes);
 }

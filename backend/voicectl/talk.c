@@ -376,12 +376,14 @@ static void
 on_closed(void *arg, uint16_t code, const char *reason)
 {
     struct talk *t = arg;
-    char what[32];
+    char what[32], why[512];
 
     t->open = false;
     if (!t->closing) {
         snprintf(what, sizeof(what), "closed with %u", code);
-        talk_fail(t, what, reason);
+        snprintf(why, sizeof(why), "%s %s", reason,
+                 ws_client_refusal(t->client));
+        talk_fail(t, what, why);
     }
     uv_close((uv_handle_t *) &t->timeout, NULL);
     uv_close((uv_handle_t *) &t->speak, NULL);
