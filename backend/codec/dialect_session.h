@@ -30,14 +30,20 @@ int dialect_session_from_beta_transcription(const json_t *flat, json_t **ga);
 /* A GA session as a flat one; a transcription session by its `type`. */
 int dialect_session_to_beta(const json_t *ga, json_t **flat);
 
-/* The `response` of a response.create of the beta as GA's; the item contents
- * in `input` too. */
+/* The `response` of a response.create of the beta as GA's, the items in its
+ * `input` too; and GA's as the beta's. As above. */
 int dialect_response_from_beta(const json_t *beta, json_t **ga);
+int dialect_response_to_beta(const json_t *ga, json_t **beta);
 
-/* Renames what stands in an item: `text`, `audio` of an assistant's message
- * against `output_text`, `output_audio`; `object` is taken off or put on. In
- * place; what is no object stays. 0 or UV_ENOMEM. */
-int dialect_item_from_beta(json_t *item);
-int dialect_item_to_beta(json_t *item);
+/* A response as a server tells of it (response.created, response.done). */
+int dialect_answer_from_beta(const json_t *beta, json_t **ga);
+int dialect_answer_to_beta(const json_t *ga, json_t **beta);
+
+#define DIALECT_PARAM_BYTES 128
+
+/* An error's `param` in the other's shapes: "session.turn_detection.type" and
+ * "session.audio.input.turn_detection.type". false: it is the same. */
+bool dialect_param_from_beta(const char *param, char out[DIALECT_PARAM_BYTES]);
+bool dialect_param_to_beta(const char *param, char out[DIALECT_PARAM_BYTES]);
 
 #endif
