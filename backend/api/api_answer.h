@@ -23,6 +23,8 @@ struct event_bus;
 struct loop;
 struct session_registry;
 struct session_resume;
+struct upstream_set;
+struct warm_pool;
 
 struct api_context {
     struct gate *gate; /* written before gate_start */
@@ -34,6 +36,8 @@ struct api_context {
     struct event_bus *events;
     session_open_model_h *open_model;
     void *open_model_arg;
+    struct upstream_set *upstreams; /* NULL: the model is not remote */
+    struct warm_pool *warm;         /* NULL: nothing is kept warm */
     const struct server_config *config;
     const char *model_name; /* what /health says; NULL: none */
     _Atomic bool ready;

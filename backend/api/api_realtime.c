@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "codec/policy.h"
 #include "gate/crypto.h"
+#include "model/upstream.h"
+#include "service/warm_pool.h"
 #include "session/session_echo.h"
 #include "session/session_registry.h"
 
@@ -20,9 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL_BYTES 128
-#define QUERY_BYTES 8192 /* NGINX takes no longer request line by default */
-#define RETRY_AFTER "5"
+#define MODEL_BYTES     128
+#define QUERY_BYTES     8192 /* NGINX takes no longer request line by default */
+#define SAFETY_ID_BYTES (UPSTREAM_SAFETY_ID_MAX + 1)
+#define RETRY_AFTER     "5"
 
 /* What a request has been found to want; everything in it is of the request
  * thread but the job. */
@@ -32,7 +35,10 @@ struct connect {
     const struct policy *policy;
     char asked[QUERY_BYTES];
     const char *model;
-    bool may_return; /* ?resume=new */
+    bool may_return;                 /* ?resume=new */
+    const char *intent;              /* a literal; NULL: a conversation */
+    char safety_id[SAFETY_ID_BYTES]; /* "" not known */
+    uint64_t ticket;                 /* of the warm pool, 0 none */
 };
 
 /* A session on its way to its loop. */
@@ -44,6 +50,7 @@ struct job {
     char tenant[API_TENANT_BYTES];
     char model[MODEL_BYTES];
     char token[SESSION_TOKEN_BYTES]; /* "" none */
+    char safety_id[SAFETY_ID_BYTES];
 };
 
 static void
@@ -115,6 +122,55 @@ policy_check(struct connect *c)
     return false;
 }
 
+/* Transcription is for the servers that have it. */
+static bool
+intent_check(struct connect *c)
+{
+    char value[QUERY_BYTES];
+
+    if (!api_query(c->rq, "intent", value, sizeof(value))
+        || strcmp(value, "realtime") == 0)
+        return true;
+    if (c->api->upstreams && strcmp(value, "transcription") == 0) {
+        c->intent = "transcription";
+        return true;
+    }
+    api_error(c->rq, 400, "unsupported_intent",
+              c->api->upstreams ? "intent is realtime or transcription."
+                                : "Only intent=realtime is served here.",
+              "intent");
+    return false;
+}
+
+/* The policy names upstreams of voiced.conf: two files that must agree. */
+static bool
+upstream_check(struct connect *c)
+{
+    const struct policy_names *names = &c->policy->upstream;
+
+    if (!c->api->upstreams
+        || upstream_knows(c->api->upstreams, (const char *const *) names->items,
+                          names->count))
+        return true;
+    LOG_LIMITED(ALERT, "realtime",
+                "event=upstream_unknown: voice_upstream names one that "
+                "voiced.conf does not have");
+    api_error(c->rq, 500, "upstream_unknown",
+              "This location names an upstream that the server does not have.",
+              NULL);
+    return false;
+}
+
+/* One that can't stand in a header is not passed on. */
+static void
+safety_id_take(struct connect *c)
+{
+    const char *id = gate_param(c->rq, "HTTP_OPENAI_SAFETY_IDENTIFIER");
+
+    if (c->api->upstreams && id && upstream_safety_id_is_sound(id))
+        snprintf(c->safety_id, sizeof(c->safety_id), "%s", id);
+}
+
 static bool
 query_check(struct connect *c)
 {
@@ -130,13 +186,7 @@ query_check(struct connect *c)
                   "No call with this id was made here.", "call_id");
         return false;
     }
-    if (api_query(c->rq, "intent", value, sizeof(value))
-        && strcmp(value, "realtime") != 0) {
-        api_error(c->rq, 400, "unsupported_intent",
-                  "Only intent=realtime is served here.", "intent");
-        return false;
-    }
-    return true;
+    return intent_check(c);
 }
 
 static bool
@@ -162,13 +212,44 @@ model_check(struct connect *c)
     if (strlen(c->asked) >= MODEL_BYTES || !model_name_is_sound(c->asked))
         return model_refuse(c, UV_ENOENT);
     result = policy_model(c->policy, c->asked, &c->model);
-    if (result == UV_EINVAL && c->api->model_name) {
+    if (result == UV_EINVAL && c->intent) {
+        c->model = c->intent; /* a session of that kind has none */
+        result = 0;
+    } else if (result == UV_EINVAL && c->api->model_name
+               && !c->api->upstreams) {
         c->model = c->api->model_name;
         result = 0;
     }
     if (!result && strlen(c->model) >= MODEL_BYTES)
         result = UV_ENOENT;
     return result ? model_refuse(c, result) : true;
+}
+
+static void
+warm_give_back(struct connect *c)
+{
+    if (c->ticket)
+        warm_pool_give_back(c->api->warm, c->ticket);
+    c->ticket = 0;
+}
+
+/* A link that is open already, where a session of this kind may have one: on
+ * its loop the session will live. */
+static bool
+warm_take(struct connect *c, struct loop **loop)
+{
+    const struct policy_names *names = &c->policy->upstream;
+    struct warm_pool *warm = c->api->warm;
+
+    if (!warm || c->intent || c->safety_id[0]
+        || (names->count
+            && strcmp(names->items[0], warm_pool_upstream(warm)) != 0)
+        || warm_pool_take(warm, c->model, loop, &c->ticket))
+        return false;
+    if (session_registry_reserve_on(c->api->sessions, *loop) == 0)
+        return true;
+    warm_give_back(c);
+    return false;
 }
 
 static bool
@@ -178,6 +259,8 @@ slot_check(struct connect *c, struct loop **loop)
         answer_busy(c->rq, "server_draining", "The server is going away.");
         return false;
     }
+    if (warm_take(c, loop))
+        return true;
     if (session_registry_reserve(c->api->sessions, loop)) {
         answer_busy(c->rq, "server_busy", "All sessions are taken.");
         return false;
@@ -213,6 +296,7 @@ job_create(struct connect *c, struct loop *loop)
     crypto_id("sess_", job->id);
     snprintf(job->tenant, sizeof(job->tenant), "%s", api_tenant(c->rq));
     snprintf(job->model, sizeof(job->model), "%s", c->model);
+    snprintf(job->safety_id, sizeof(job->safety_id), "%s", c->safety_id);
     job->echo = c->api->config->bench.echo;
     job->task.run = on_job;
     job->task.arg = job;
@@ -227,6 +311,9 @@ job_create(struct connect *c, struct loop *loop)
         .events = c->api->events,
         .open_model = c->api->open_model,
         .open_model_arg = c->api->open_model_arg,
+        .intent = c->intent,
+        .safety_id = job->safety_id[0] ? job->safety_id : NULL,
+        .warm_ticket = c->ticket,
         .max_message_bytes = c->api->config->max_message_bytes,
         .resumes = c->api->resumes,
         .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
@@ -245,6 +332,7 @@ accept_session(struct connect *c, struct job *job)
 {
     job->session.fd = api_upgrade(c->rq, job->id, job->session.resume_token);
     if (job->session.fd < 0) {
+        warm_give_back(c);
         session_registry_release(job->session.registry, job->session.loop);
         policy_put(&job->session.policy);
         free(job);
@@ -261,11 +349,14 @@ api_realtime_connect(struct gate_request *rq, struct api_context *api)
 
     if (!protocol_check(&c) || !policy_check(&c))
         return;
-    if (query_check(&c) && model_check(&c) && slot_check(&c, &loop)) {
+    safety_id_take(&c);
+    if (query_check(&c) && upstream_check(&c) && model_check(&c)
+        && slot_check(&c, &loop)) {
         struct job *job = job_create(&c, loop);
         if (job) {
             accept_session(&c, job);
         } else {
+            warm_give_back(&c);
             session_registry_release(api->sessions, loop);
             answer_busy(rq, "server_busy", "There is no memory left.");
         }

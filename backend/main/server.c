@@ -9,10 +9,9 @@
 #include "base/metrics.h"
 #include "codec/policy.h"
 #include "gate/fastcgi_gate.h"
-#include "gate/speech.h"
 #include "gate/stream_link.h"
 #include "main/control.h"
-#include "model/offline_link.h"
+#include "main/server_model.h"
 #include "service/credentials.h"
 #include "service/event_bus.h"
 #include "session/session_registry.h"
@@ -23,7 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PLUGIN_NAME "voiced-speech.so"
 #define READERS_LIMIT_MS                                                       \
     5500 /* a reader that does not read lingers for 5 s                        \
           */
@@ -42,70 +40,13 @@ struct server {
     struct session_resume *resumes;
     struct credentials *credentials;
     struct event_bus *events;
-    struct speech *speech;
+    struct server_model *model;
     struct gate *gates[SERVER_LISTEN_MAX];
     struct api_context api[SERVER_LISTEN_MAX]; /* one a gate */
     unsigned gate_count;
     struct control *control;
     bool draining;
 };
-
-/* --- the model */
-
-static int
-open_offline(struct model_link **lp, const struct model_link_config *cfg,
-             const struct model_link_handlers *handlers, void *link_arg,
-             void *arg)
-{
-    const struct server *server = arg;
-    const struct offline_link_config offline = {
-        .link = *cfg,
-        .speech = server->speech,
-        .limits = {.max_session_ms = server->config->offline.max_session_ms},
-    };
-    return offline_link_open(lp, &offline, handlers, link_arg);
-}
-
-/* The plugin beside the program (a build tree), else where it is installed:
- * bin and sbin have lib beside them. */
-static void
-plugin_find(char *out, size_t bytes)
-{
-    char self[1024];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
-    snprintf(out, bytes, "%s/" PLUGIN_NAME, self);
-    if (access(out, R_OK) != 0)
-        snprintf(out, bytes, "%s/../lib/voiced/" PLUGIN_NAME, self);
-}
-
-static void
-speech_open(struct server *server)
-{
-    const struct server_config *config = server->config;
-    char path[1200];
-
-    if (config->offline.plugin[0])
-        snprintf(path, sizeof(path), "%s", config->offline.plugin);
-    else
-        plugin_find(path, sizeof(path));
-    const struct speech_config cfg = {
-        .plugin_path = path,
-        .threads = (unsigned) config->offline.threads,
-        .max_jobs = (unsigned) config->offline.max_jobs,
-    };
-    int result = speech_create(&server->speech, &cfg);
-    if (result)
-        LOG(ERROR, "server",
-            "speech_plugin=%s error=\"%s\", spoken turns are answered with "
-            "an error event, typed ones work",
-            path, uv_strerror(result));
-    LOG(NOTICE, "server", "model=offline speech=%s, no upstream is configured",
-        result ? "none" : path);
-}
 
 /* --- start */
 
@@ -159,6 +100,18 @@ services_start(struct server *server)
     return event_bus_create(&server->events);
 }
 
+static int
+model_start(struct server *server)
+{
+    const struct server_model_config cfg = {
+        .config = server->config,
+        .loops = server->loops,
+        .loop_count = server->loop_count,
+    };
+
+    return server_model_create(&server->model, &cfg);
+}
+
 /* Only NGINX may speak to us; over TCP it proves itself with the secret. The
  * configuration demands one for its own address; a socket of systemd's may be
  * of any family. */
@@ -202,10 +155,12 @@ gate_open(struct server *server, int fd)
         .resumes = server->resumes,
         .credentials = server->credentials,
         .events = server->events,
-        .open_model = open_offline,
-        .open_model_arg = server,
+        .open_model = server_model_open,
+        .open_model_arg = server->model,
+        .upstreams = server_model_upstreams(server->model),
+        .warm = server_model_warm(server->model),
         .config = config,
-        .model_name = config->bench.echo ? "echo" : "offline",
+        .model_name = server_model_name(server->model),
     };
     result = gate_create(&server->gates[server->gate_count], &cfg,
                          router_handle, api);
@@ -273,10 +228,8 @@ server_create(struct server **sp, const struct server_start *start)
         return start_failed(&server, "loops", result);
     if ((result = services_start(server)) != 0)
         return start_failed(&server, "services", result);
-    if (start->config->bench.echo)
-        LOG(WARN, "server", "bench echo: sessions meet no model");
-    else
-        speech_open(server);
+    if ((result = model_start(server)) != 0)
+        return start_failed(&server, "model", result);
     if ((result = gates_start(server)) != 0)
         return start_failed(&server, "gates", result);
     if ((result = control_start(server)) != 0)
@@ -305,6 +258,7 @@ server_drain(struct server *server)
         atomic_store(&server->api[i].draining, true);
         gate_drain(server->gates[i]);
     }
+    server_model_drain(server->model);
 }
 
 bool
@@ -425,9 +379,9 @@ server_destroy(struct server **sp)
     control_destroy(&server->control);
     gates_stop(server);
     readers_end(server);
+    server_model_stop(server->model);
     loops_settle(server);
-    if (server->speech)
-        speech_destroy(&server->speech);
+    server_model_unload(server->model);
     loops_stop(server);
     gates_destroy(server);
     /* Runs the last callbacks, which tell the two below. */
@@ -438,6 +392,7 @@ server_destroy(struct server **sp)
         session_registry_destroy(&server->sessions);
     if (server->resumes)
         session_resume_destroy(&server->resumes);
+    server_model_destroy(&server->model);
     credentials_destroy(&server->credentials);
     policy_cache_clear();
     free(server);

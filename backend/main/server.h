@@ -7,7 +7,7 @@
  * threads and speech threads.
  *
  *   listening sockets ─► gates ─► router ─► answers, or sessions on loops
- *                                             └► model (offline, or echo)
+ *                                             └► server_model ─► upstreams, or offline
  */
 
 #ifndef VOICE_SERVER_H

@@ -233,8 +233,8 @@ upstream_secrets_url(const struct upstream *u)
 
 /* --- what a request says */
 
-static bool
-safety_id_is_sound(const char *id)
+bool
+upstream_safety_id_is_sound(const char *id)
 {
     size_t bytes = 0;
 
@@ -301,7 +301,7 @@ upstream_headers(const struct upstream *u, const char *safety_id,
 {
     char **list;
 
-    if (safety_id && !safety_id_is_sound(safety_id))
+    if (safety_id && !upstream_safety_id_is_sound(safety_id))
         return UV_EINVAL;
     /* key, beta, safety_id, and the NULL */
     list = calloc(u->config->headers.count + 4, sizeof(*list));

@@ -81,6 +81,8 @@ char *upstream_secrets_url(const struct upstream *u);
 int upstream_headers(const struct upstream *u, const char *safety_id,
                      char ***headers);
 void upstream_headers_free(char ***headers);
+/* Printable ASCII, 1 to UPSTREAM_SAFETY_ID_MAX bytes. */
+bool upstream_safety_id_is_sound(const char *id);
 
 /* Whether the text holds its key. */
 bool upstream_key_is_in(const struct upstream *u, const char *text);

@@ -504,6 +504,11 @@ upstream_open(struct session *s, const struct session_config *cfg)
         .loop = cfg->loop,
         .session_id = s->id,
         .model = s->entry.model,
+        .upstreams = (const char *const *) s->policy->upstream.items,
+        .upstream_count = s->policy->upstream.count,
+        .intent = cfg->intent,
+        .safety_id = cfg->safety_id,
+        .warm_ticket = cfg->warm_ticket,
     };
     int result = session_down_bind(&s->down, cfg->bound_session);
 

@@ -100,6 +100,21 @@ session_registry_reserve(struct session_registry *r, struct loop **loop)
     return result;
 }
 
+int
+session_registry_reserve_on(struct session_registry *r, struct loop *loop)
+{
+    int result = UV_EBUSY;
+
+    pthread_mutex_lock(&r->mutex);
+    if (r->slots < r->max_sessions) {
+        place_of(r, loop)->slots++;
+        r->slots++;
+        result = 0;
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return result;
+}
+
 void
 session_registry_release(struct session_registry *r, struct loop *loop)
 {

@@ -55,6 +55,8 @@ void session_registry_destroy(struct session_registry **rp);
 
 /* Any thread: a slot and a loop for a new session. 0, UV_EBUSY. */
 int session_registry_reserve(struct session_registry *r, struct loop **loop);
+/* The same on that loop, where something waits for it. */
+int session_registry_reserve_on(struct session_registry *r, struct loop *loop);
 /* A slot that became no entry. */
 void session_registry_release(struct session_registry *r, struct loop *loop);
 
