@@ -34,6 +34,8 @@ replays := $(patsubst tests/fuzz/fuzz_%.c,$B/unit/test_fuzz_%,\
     $(wildcard tests/fuzz/fuzz_*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 module := $B/nginx/ngx_http_voice_module.so
+test_programs := $(patsubst tests/programs/%.c,$B/tests/%,\
+    $(wildcard tests/programs/*.c))
 programs := $B/voiced $B/voiced-server $B/voicectl $B/voiced-speech.so
 
 ## all: everything that runs (default)
@@ -59,7 +61,7 @@ check: test-deps
 check-full: test-deps
 	@$(MAKE) lint
 	@$(MAKE) unit
-	@$(MAKE) all tests/node_modules/.installed
+	@$(MAKE) all test-programs tests/node_modules/.installed
 	@VOICE_FULL=1 tests/run-integration
 	@tests/tools/valgrind-cycles.sh 1000
 
@@ -68,7 +70,7 @@ unit: $(unit) $(replays) $B/voiced-speech.so
 	@tests/run-unit $(unit) $(replays)
 
 ## integration: the stock nginx, the module, voiced, real clients
-integration: all tests/node_modules/.installed
+integration: all test-programs tests/node_modules/.installed
 	@tests/run-integration
 
 ## lint: floors, foreign headers, sizes, banned calls, names in the docs
@@ -153,6 +155,13 @@ $B/unit/%: $B/obj/unit/%.o $(kit_o) $B/libvoice.a
 	@mkdir -p $(@D)
 	@echo "ld $@" && $(CC) $(SAN_FLAGS) -o $@ $^ -lcmocka $(DEP_LIBS)
 
+# Programs that integration tests drive.
+test-programs: $(test_programs)
+
+$B/tests/%: tests/programs/%.c $B/libvoice.a
+	@mkdir -p $(@D)
+	@echo "ld $@" && $(CC) $(CFLAGS_ALL) -o $@ $< $B/libvoice.a $(DEP_LIBS)
+
 # It loads the plugin that lies beside it.
 $B/unit/test_speech: | $B/voiced-speech.so
 
@@ -216,4 +225,4 @@ $(module): $(module_src) build/config.mk
 -include $(shell [ -d $B/obj ] && find $B/obj -name '*.d')
 
 .PHONY: all run demo check check-full unit integration lint sanitize fuzz \
-    bench bench-programs install clean help deps test-deps
+    bench bench-programs install clean help deps test-deps test-programs

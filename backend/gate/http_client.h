@@ -22,8 +22,9 @@
 struct http_client;
 struct http_call;
 
-#define HTTP_CLIENT_CALLS_MAX  4096     /* unanswered at once */
+#define HTTP_CLIENT_CALLS_MAX  1024     /* unanswered at once */
 #define HTTP_CLIENT_BODY_MAX   67108864 /* bytes of one request's body */
+#define HTTP_CLIENT_ANSWER_MAX 1048576  /* of an answer's, if not said */
 #define HTTP_CLIENT_HEADER_MAX 65536    /* bytes of one answer's headers */
 
 /* curl_stream_library_open must have been called. `http` of voiced.conf. */
@@ -49,7 +50,7 @@ struct http_request {
     size_t header_count;
     const void *body; /* NULL: none */
     size_t body_bytes;
-    size_t max_answer_bytes; /* of the body; 0: none is wanted */
+    size_t max_answer_bytes; /* of its body; 0: HTTP_CLIENT_ANSWER_MAX */
     const char *ca_file;     /* PEM of who may sign; NULL or "": system's */
     const char *proxy;       /* http://[user:password@]host:port; NULL, "" */
 };
@@ -76,7 +77,7 @@ struct http_response {
  * http_call_cancel. May send and cancel; may not block. */
 typedef void http_done_h(void *arg, const struct http_response *rs);
 
-/* Any thread; the loop may run already or not yet. 0, UV_ENOMEM, UV_EIO. */
+/* Any thread; the loop may run already or not yet. 0 or UV_ENOMEM. */
 int http_client_create(struct http_client **cp,
                        const struct http_client_config *cfg);
 

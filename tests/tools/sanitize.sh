@@ -57,7 +57,7 @@ asan() {
     else
         echo "sanitize: no NGINX source; the stock binary loads the sanitized module"
     fi
-    "${make[@]}" all
+    "${make[@]}" all test-programs
     "${make[@]}" unit
     VOICE_BUILD=build/asan tests/run-integration
     unset VOICE_NGINX
@@ -66,7 +66,7 @@ asan() {
 tsan() {
     export TSAN_OPTIONS=halt_on_error=0:exitcode=66:suppressions=$PWD/tests/tools/tsan.supp
     make -j"$jobs" B=build/tsan SAN=thread build/tsan/voiced \
-        build/tsan/voiced-server build/tsan/voicectl build/tsan/voiced-speech.so
+        build/tsan/voiced-server build/tsan/voicectl build/tsan/voiced-speech.so test-programs
     make -j"$jobs" B=build/tsan SAN=thread unit
     make -j"$jobs" all
     # NGINX can't load a module under TSan: the plain one, for the real voiced.

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   http_request ─► easy handle ─► curl ─► a stream of a connection
+ *   done ◄─ answer (capped) ◄─ on_body, on_header ◄─ curl
+ *
+ * Curl tells by callbacks how far it is: a name is looked up or a socket
+ * opened (a connection of its own), the request is about to go out (it has a
+ * connection), bytes come.
+ */
+
+#include "gate/http_call.h"
+
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define METHOD_MAX 16
+#define HEADER_MAX 16384 /* one header of ours, "Name: value" */
+
+/* --- what may be sent */
+
+static bool
+method_is_valid(const char *method)
+{
+    size_t bytes = method ? strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") : 0;
+    return bytes > 0 && bytes <= METHOD_MAX && method[bytes] == '\0';
+}
+
+/* RFC 9110 5.1, 5.5: a token, and a value without controls. */
+static bool
+header_is_valid(const struct http_header *header)
+{
+    const char *mark = "!#$%&'*+-.^_`|~";
+
+    if (!header->name || !header->value || !*header->name
+        || strlen(header->name) + strlen(header->value) > HEADER_MAX)
+        return false;
+    for (const char *c = header->name; *c; c++)
+        if (!isalnum((unsigned char) *c) && !strchr(mark, *c))
+            return false;
+    for (const char *c = header->value; *c; c++)
+        if (((unsigned char) *c < ' ' && *c != '\t') || *c == 0x7f)
+            return false;
+    return true;
+}
+
+static bool
+url_is_valid(const char *url)
+{
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *user = NULL;
+    bool valid =
+        parts && url && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
+        && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0)
+        && curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
+
+    curl_free(scheme);
+    curl_free(user);
+    curl_url_cleanup(parts);
+    return valid;
+}
+
+static bool
+request_is_valid(const struct http_request *rq)
+{
+    if (!method_is_valid(rq->method) || !url_is_valid(rq->url))
+        return false;
+    for (size_t i = 0; i < rq->header_count; i++)
+        if (!header_is_valid(&rq->headers[i]))
+            return false;
+    return true;
+}
+
+/* --- what curl tells */
+
+static void
+phase_enter(struct http_call *call, enum http_phase phase)
+{
+    call->phase = phase;
+    call->stamp_ms = clock_now_ms();
+}
+
+void
+http_call_connecting(struct http_call *call)
+{
+    phase_enter(call, HTTP_CONNECTING);
+}
+
+static int
+on_resolve(void *resolver, void *reserved, void *arg)
+{
+    (void) resolver;
+    (void) reserved;
+    phase_enter(arg, HTTP_CONNECTING);
+    return 0;
+}
+
+static int
+on_request_begins(void *arg, char *peer_ip, char *own_ip, int peer_port,
+                  int own_port)
+{
+    (void) peer_ip;
+    (void) own_ip;
+    (void) peer_port;
+    (void) own_port;
+    phase_enter(arg, HTTP_WRITING);
+    return CURL_PREREQFUNC_OK;
+}
+
+static size_t
+on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct http_call *call = arg;
+    size_t bytes = size * count;
+
+    (void) line;
+    phase_enter(call, HTTP_READING);
+    if (bytes > HTTP_CLIENT_HEADER_MAX - call->header_bytes) {
+        call->error = UV_EMSGSIZE;
+        return 0;
+    }
+    call->header_bytes += bytes;
+    return bytes;
+}
+
+static size_t
+on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct http_call *call = arg;
+    size_t bytes = size * count;
+    int err = buffer_append(&call->answer, data, bytes);
+
+    phase_enter(call, HTTP_READING);
+    if (err != 0) {
+        call->error = err == UV_ENOBUFS ? UV_EMSGSIZE : err;
+        return 0;
+    }
+    return bytes;
+}
+
+/* --- setting up */
+
+static int
+header_add(struct http_call *call, const char *name, const char *value)
+{
+    size_t bytes = strlen(name) + strlen(value) + 3;
+    char *line = malloc(bytes);
+    struct curl_slist *list = NULL;
+
+    if (line) {
+        /* curl's way to say that a header is there and empty */
+        snprintf(line, bytes, *value ? "%s: %s" : "%s;%s", name, value);
+        list = curl_slist_append(call->headers, line);
+    }
+    free(line);
+    if (list)
+        call->headers = list;
+    return list ? 0 : UV_ENOMEM;
+}
+
+/* A header that curl would add of itself; the request's own goes before. */
+static int
+header_suppress(struct http_call *call, const struct http_request *rq,
+                const char *name, const char *without)
+{
+    struct curl_slist *list;
+
+    for (size_t i = 0; i < rq->header_count; i++)
+        if (strcasecmp(rq->headers[i].name, name) == 0)
+            return 0;
+    list = curl_slist_append(call->headers, without);
+    if (list)
+        call->headers = list;
+    return list ? 0 : UV_ENOMEM;
+}
+
+static int
+headers_set(struct http_call *call, const struct http_request *rq)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < rq->header_count && err == 0; i++)
+        err = header_add(call, rq->headers[i].name, rq->headers[i].value);
+    if (err == 0)
+        err = header_suppress(call, rq, "Content-Type", "Content-Type:");
+    if (err == 0)
+        err = header_suppress(call, rq, "Expect", "Expect:");
+    if (err == 0)
+        curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    return err;
+}
+
+static int
+body_set(struct http_call *call, const struct http_request *rq)
+{
+    CURL *easy = call->easy;
+    bool body = rq->body || strcmp(rq->method, "POST") == 0;
+    CURLcode code = CURLE_OK;
+
+    if (body) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t) rq->body_bytes);
+        code = curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
+                                rq->body_bytes ? rq->body : "");
+    } else if (strcmp(rq->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    }
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, rq->method);
+    return code == CURLE_OK ? 0 : UV_ENOMEM;
+}
+
+static int
+peer_set(CURL *easy, const struct http_request *rq)
+{
+    bool proxy = rq->proxy && *rq->proxy;
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, rq->url);
+
+    if (code == CURLE_OK) /* "" keeps the environment's out */
+        code = curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? rq->proxy : "");
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    if (code == CURLE_OK && rq->ca_file && *rq->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO, rq->ca_file);
+    }
+    return code == CURLE_OK ? 0 : UV_ENOMEM;
+}
+
+static void
+manners_set(struct http_call *call, uint64_t connect_ms)
+{
+    CURL *easy = call->easy;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Or the loop would wait for a name server when a request is given up. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
+    /* Rather a stream of a connection that is being made than one more. */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) connect_ms);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request_begins);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+}
+
+static int
+call_configure(struct http_call *call, const struct http_request *rq,
+               uint64_t connect_ms)
+{
+    size_t most = rq->max_answer_bytes;
+    int err;
+
+    call->easy = curl_easy_init();
+    if (!call->easy)
+        return UV_ENOMEM;
+    manners_set(call, connect_ms);
+    if (most == 0)
+        most = HTTP_CLIENT_ANSWER_MAX;
+    buffer_init(&call->answer, most);
+    curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) most);
+    call->body_bytes = rq->body_bytes;
+    err = peer_set(call->easy, rq);
+    if (err == 0)
+        err = body_set(call, rq);
+    return err == 0 ? headers_set(call, rq) : err;
+}
+
+int
+http_call_create(struct http_call **callp, const struct http_request *rq,
+                 uint64_t connect_ms)
+{
+    struct http_call *call;
+    int err;
+
+    if (!request_is_valid(rq) || (!rq->body && rq->body_bytes))
+        return UV_EINVAL;
+    if (rq->body_bytes > HTTP_CLIENT_BODY_MAX)
+        return UV_EMSGSIZE;
+    call = calloc(1, sizeof(*call));
+    if (!call)
+        return UV_ENOMEM;
+    atomic_init(&call->shares, 1);
+    phase_enter(call, HTTP_WAITING);
+    err = call_configure(call, rq, connect_ms);
+    if (err != 0) {
+        http_call_unref(call);
+        return err;
+    }
+    *callp = call;
+    return 0;
+}
+
+/* The last share may be dropped on any thread: by then, nothing of curl's that
+ * others use is left in it. */
+void
+http_call_unref(struct http_call *call)
+{
+    if (atomic_fetch_sub(&call->shares, 1) > 1)
+        return;
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    buffer_deinit(&call->answer);
+    free(call);
+}
+
+/* --- how long it takes */
+
+/* A socket that takes nothing is the writer's trouble, until all is out. */
+static void
+call_note_sent(struct http_call *call)
+{
+    curl_off_t sent = 0;
+
+    if (call->phase != HTTP_WRITING)
+        return;
+    curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    if ((uint64_t) sent >= call->body_bytes) {
+        /* The stamp stays: it went out at once, or the last tick saw it. */
+        call->phase = HTTP_READING;
+    } else if ((uint64_t) sent != call->sent_bytes) {
+        call->sent_bytes = (uint64_t) sent;
+        call->stamp_ms = clock_now_ms();
+    }
+}
+
+const char *
+http_call_overdue(struct http_call *call, const struct http_limits *limits,
+                  uint64_t now_ms)
+{
+    uint64_t for_ms;
+
+    call_note_sent(call);
+    for_ms = now_ms > call->stamp_ms ? now_ms - call->stamp_ms : 0;
+    if (call->phase == HTTP_WAITING && for_ms >= limits->pool_wait_ms)
+        return "pool";
+    if (call->phase == HTTP_WRITING && for_ms >= limits->write_ms)
+        return "write";
+    if (call->phase == HTTP_READING && for_ms >= limits->read_ms)
+        return "read";
+    return NULL;
+}
+
+/* --- the answer */
+
+static int
+curl_error(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_OPERATION_TIMEDOUT:
+        return UV_ETIMEDOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return UV_EAI_NONAME;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+        return UV_ECONNREFUSED;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return UV_EACCES;
+    case CURLE_FILESIZE_EXCEEDED:
+        return UV_EMSGSIZE;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return UV_ECONNRESET;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return UV_EPROTO;
+    case CURLE_OUT_OF_MEMORY:
+        return UV_ENOMEM;
+    default:
+        return UV_EIO;
+    }
+}
+
+static void
+call_tell(struct http_call *call, const struct http_response *rs)
+{
+    call->finished = true;
+    call->done(call->arg, rs);
+    curl_easy_cleanup(call->easy);
+    call->easy = NULL;
+    curl_slist_free_all(call->headers);
+    call->headers = NULL;
+    buffer_deinit(&call->answer);
+}
+
+void
+http_call_fail(struct http_call *call, int error, const char *why)
+{
+    const struct http_response rs = {
+        .error = error, .why = why, .body = "", .call = call};
+    call_tell(call, &rs);
+}
+
+static void
+call_answer(struct http_call *call)
+{
+    struct http_response rs = {.why = "answered", .call = call};
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    rs.status = (unsigned) status;
+    rs.body_bytes = call->answer.bytes;
+    rs.body = buffer_text(&call->answer);
+    if (rs.body)
+        call_tell(call, &rs);
+    else
+        http_call_fail(call, UV_ENOMEM, "no memory");
+}
+
+int
+http_call_error(const struct http_call *call, CURLcode code)
+{
+    return code != CURLE_OK && call->error ? call->error : curl_error(code);
+}
+
+void
+http_call_finish(struct http_call *call, CURLcode code)
+{
+    int error = http_call_error(call, code);
+
+    if (error == 0)
+        call_answer(call);
+    else if (error == UV_ETIMEDOUT)
+        http_call_fail(call, error, "connect");
+    else if (error == UV_EMSGSIZE)
+        http_call_fail(call, error, "the answer is too large");
+    else
+        http_call_fail(call, error, curl_easy_strerror(code));
+}
+
+const char *
+http_response_header(const struct http_response *rs, const char *name)
+{
+    struct curl_header *header;
+
+    if (!rs->call->easy
+        || curl_easy_header(rs->call->easy, name, 0, CURLH_HEADER, -1, &header)
+               != CURLHE_OK)
+        return NULL;
+    return header->value;
+}

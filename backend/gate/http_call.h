@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * One request of http_client: what is sent, how far it has come, the answer as
+ * it arrives. Owns its easy handle, which is set up on the thread that sends
+ * and from then on touched on the client's loop alone. Counted: the client has
+ * a share, whoever may cancel it another. Knows no other request and no timer.
+ */
+
+#ifndef VOICE_HTTP_CALL_H
+#define VOICE_HTTP_CALL_H
+
+#include "base/buffer.h"
+#include "gate/http_client.h"
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Which limit holds now. */
+enum http_phase {
+    HTTP_WAITING,    /* for a connection, or for a stream on one */
+    HTTP_CONNECTING, /* curl's own limit */
+    HTTP_WRITING,
+    HTTP_READING
+};
+
+struct http_call {
+    struct loop_task start_task, cancel_task;
+    struct http_client *client; /* borrowed; not looked at once finished */
+    struct loop *loop;
+    struct http_call *next, **link; /* the client's list */
+    atomic_uint shares;
+    bool finished;
+    http_done_h *done;
+    void *arg;
+    CURL *easy; /* NULL once finished */
+    struct curl_slist *headers;
+    enum http_phase phase;
+    uint64_t stamp_ms; /* the phase's beginning, or its last byte */
+    uint64_t body_bytes, sent_bytes;
+    size_t header_bytes; /* of the answer, so far */
+    struct buffer answer;
+    int error; /* ours, where curl would say something vague */
+};
+
+/* The limits a phase has. */
+struct http_limits {
+    uint64_t read_ms, write_ms, pool_wait_ms;
+};
+
+/* Any thread. 0 with one share; UV_EINVAL, UV_EMSGSIZE, UV_ENOMEM. */
+int http_call_create(struct http_call **callp, const struct http_request *rq,
+                     uint64_t connect_ms);
+void http_call_unref(struct http_call *call);
+
+/* On the loop: the name of a limit that is exceeded, or NULL. */
+const char *http_call_overdue(struct http_call *call,
+                              const struct http_limits *limits,
+                              uint64_t now_ms);
+
+/* A connection of its own is being made for it. */
+void http_call_connecting(struct http_call *call);
+
+/* What curl's result comes to. */
+int http_call_error(const struct http_call *call, CURLcode code);
+
+/* On the loop, out of the multi: tells the answer, or `error`; drops the easy
+ * handle. The call itself stays. */
+void http_call_finish(struct http_call *call, CURLcode code);
+void http_call_fail(struct http_call *call, int error, const char *why);
+
+#endif

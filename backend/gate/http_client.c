@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   any thread:  http_client_send ─► loop_post ─┐
+ *   the loop:    calls ◄── start ◄──────────────┘
+ *                  │ http_pump (curl)
+ *                  └─► done, once: answered, over a limit, cancelled, closed
+ */
+
+#include "gate/http_call.h"
+#include "gate/http_pump.h"
+
+#include "base/clock.h"
+#include "base/metrics.h"
+
+#include <stdlib.h>
+
+struct http_client {
+    struct loop *loop;
+    struct http_pump *pump;
+    struct http_limits limits;
+    uint64_t connect_ms;
+    struct http_call *calls; /* in the pump, newest first */
+    atomic_uint unanswered;
+    struct loop_task start_task, close_task;
+    struct metric *answered, *failed, *timeouts, *cancelled;
+};
+
+/* --- the end of a call */
+
+static void
+call_unlink(struct http_call *call)
+{
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    atomic_fetch_sub(&call->client->unanswered, 1);
+}
+
+static void
+result_count(const struct http_client *c, int error)
+{
+    struct metric *metric = c->failed;
+
+    if (error == 0)
+        metric = c->answered;
+    else if (error == UV_ETIMEDOUT)
+        metric = c->timeouts;
+    else if (error == UV_ECANCELED)
+        metric = c->cancelled;
+    metric_add(metric, 1);
+}
+
+/* It is in the pump still. */
+static void
+call_abort(struct http_call *call, int error, const char *why)
+{
+    struct http_client *c = call->client;
+
+    /* A connection that fell silent is not for the next one. */
+    if (error == UV_ETIMEDOUT)
+        curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+    http_pump_remove(c->pump, call->easy);
+    call_unlink(call);
+    result_count(c, error);
+    http_call_fail(call, error, why);
+    http_call_unref(call);
+}
+
+static void
+on_pump_done(void *arg, CURL *easy, CURLcode code)
+{
+    struct http_client *c = arg;
+    struct http_call *call = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    call_unlink(call);
+    result_count(c, http_call_error(call, code));
+    http_call_finish(call, code);
+    http_call_unref(call);
+}
+
+static bool
+on_pump_asks_waiting(void *arg)
+{
+    const struct http_client *c = arg;
+
+    for (const struct http_call *call = c->calls; call; call = call->next)
+        if (call->phase == HTTP_WAITING)
+            return true;
+    return false;
+}
+
+static void
+on_pump_tick(void *arg)
+{
+    struct http_client *c = arg;
+    struct http_call *call = c->calls;
+    uint64_t now = clock_now_ms();
+
+    /* A handler that sends or cancels only posts: the list is ours. */
+    while (call) {
+        struct http_call *next = call->next;
+        const char *limit = http_call_overdue(call, &c->limits, now);
+
+        if (limit)
+            call_abort(call, UV_ETIMEDOUT, limit);
+        call = next;
+    }
+}
+
+/* --- sending */
+
+static curl_socket_t
+on_curl_opens(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_call *call = arg;
+
+    (void) purpose;
+    http_call_connecting(call);
+    return http_pump_socket(call->client->pump, address);
+}
+
+static void
+on_start(struct loop_task *task, void *arg)
+{
+    struct http_call *call = arg;
+    struct http_client *c = call->client;
+    int err;
+
+    (void) task;
+    call->link = &c->calls;
+    call->next = c->calls;
+    if (call->next)
+        call->next->link = &call->next;
+    c->calls = call;
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, on_curl_opens);
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETDATA, call);
+    err = http_pump_add(c->pump, call->easy);
+    if (err == 0)
+        return;
+    call_unlink(call);
+    result_count(c, err);
+    http_call_fail(call, err, "no memory");
+    http_call_unref(call);
+}
+
+static void
+on_cancel(struct loop_task *task, void *arg)
+{
+    struct http_call *call = arg;
+
+    (void) task;
+    if (!call->finished)
+        call_abort(call, UV_ECANCELED, "cancelled");
+    http_call_unref(call);
+}
+
+int
+http_client_send(struct http_client *c, const struct http_request *rq,
+                 http_done_h *done, void *arg, struct http_call **callp)
+{
+    struct http_call *call;
+    int err = 0;
+
+    if (atomic_fetch_add(&c->unanswered, 1) >= HTTP_CLIENT_CALLS_MAX)
+        err = UV_ENOBUFS;
+    if (err == 0)
+        err = http_call_create(&call, rq, c->connect_ms);
+    if (err != 0) {
+        atomic_fetch_sub(&c->unanswered, 1);
+        return err;
+    }
+    call->client = c;
+    call->loop = c->loop;
+    call->done = done;
+    call->arg = arg;
+    call->start_task = (struct loop_task){NULL, on_start, call};
+    call->cancel_task = (struct loop_task){NULL, on_cancel, call};
+    if (callp) {
+        atomic_fetch_add(&call->shares, 1);
+        *callp = call;
+    }
+    loop_post(c->loop, &call->start_task);
+    return 0;
+}
+
+void
+http_call_cancel(struct http_call **callp)
+{
+    struct http_call *call = *callp;
+
+    *callp = NULL;
+    if (call)
+        loop_post(call->loop, &call->cancel_task);
+}
+
+void
+http_call_put(struct http_call **callp)
+{
+    struct http_call *call = *callp;
+
+    *callp = NULL;
+    if (call)
+        http_call_unref(call);
+}
+
+/* --- the client's own life */
+
+static void
+on_pump_closed(void *arg)
+{
+    free(arg);
+}
+
+static void
+on_client_start(struct loop_task *task, void *arg)
+{
+    struct http_client *c = arg;
+
+    (void) task;
+    http_pump_start(c->pump);
+}
+
+static void
+on_client_close(struct loop_task *task, void *arg)
+{
+    struct http_client *c = arg;
+
+    (void) task;
+    while (c->calls)
+        call_abort(c->calls, UV_ECANCELED, "the client was closed");
+    http_pump_close(c->pump);
+}
+
+static struct metric *
+result_metric(const char *name)
+{
+    return metric_register(METRIC_COUNTER, name,
+                           "Requests of the HTTP client that ended.");
+}
+
+static void
+client_count(struct http_client *c)
+{
+    c->answered =
+        result_metric("voiced_http_requests_total{result=\"answered\"}");
+    c->failed = result_metric("voiced_http_requests_total{result=\"failed\"}");
+    c->timeouts =
+        result_metric("voiced_http_requests_total{result=\"timeout\"}");
+    c->cancelled =
+        result_metric("voiced_http_requests_total{result=\"cancelled\"}");
+}
+
+/* A limit is met at most an eighth late. */
+static unsigned
+tick_of(const struct http_limits *limits)
+{
+    uint64_t least = limits->pool_wait_ms;
+
+    least = limits->read_ms < least ? limits->read_ms : least;
+    least = limits->write_ms < least ? limits->write_ms : least;
+    least /= 8;
+    if (least < 10)
+        return 10;
+    return least > 250 ? 250 : (unsigned) least;
+}
+
+int
+http_client_create(struct http_client **cp,
+                   const struct http_client_config *cfg)
+{
+    static const struct http_pump_handlers handlers = {
+        on_pump_done, on_pump_asks_waiting, on_pump_tick, on_pump_closed};
+    struct http_client *c = calloc(1, sizeof(*c));
+    struct http_pump_config pump_cfg;
+    int err;
+
+    if (!c)
+        return UV_ENOMEM;
+    c->loop = cfg->loop;
+    c->limits =
+        (struct http_limits){cfg->read_ms, cfg->write_ms, cfg->pool_wait_ms};
+    c->connect_ms = cfg->connect_ms;
+    pump_cfg = (struct http_pump_config){cfg->loop, cfg->keepalive, cfg->max,
+                                         cfg->idle_ms, tick_of(&c->limits)};
+    err = http_pump_create(&c->pump, &pump_cfg, &handlers, c);
+    if (err != 0) {
+        free(c);
+        return err;
+    }
+    client_count(c);
+    c->start_task = (struct loop_task){NULL, on_client_start, c};
+    c->close_task = (struct loop_task){NULL, on_client_close, c};
+    loop_post(c->loop, &c->start_task);
+    *cp = c;
+    return 0;
+}
+
+void
+http_client_close(struct http_client **cp)
+{
+    struct http_client *c = *cp;
+
+    *cp = NULL;
+    if (c)
+        loop_post(c->loop, &c->close_task);
+}
