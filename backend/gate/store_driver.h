@@ -53,7 +53,7 @@ struct store_op {
     /* What was read. */
     union store_rows rows;
     size_t count;
-    size_t row_bytes;
+    size_t capacity;
     struct store_text *texts;
 
     union {
@@ -83,8 +83,12 @@ struct store_driver {
     const struct store_driver_ops *ops;
 };
 
+/* For the store. NULL: no memory. */
+struct store_op *store_op_create(enum store_kind kind);
+void store_op_destroy(struct store_op **opp);
+
 /* One more row, zeroed, and a copy of a text for it; they live until the
- * handler has run. NULL: no memory, or STORE_ROWS_MAX rows. */
+ * handler has run. NULL: no memory, or STORE_ROWS_MAX rows; "" for none. */
 void *store_op_row(struct store_op *op, size_t row_bytes);
 const char *store_op_text(struct store_op *op, const char *text);
 
