@@ -362,64 +362,56 @@ store_call_put(struct store *store, const struct store_call *call,
     return submit(store, op, call_copy(op));
 }
 
-/* Of a tenant's call by its id. */
-static struct store_op *
-call_op(enum store_kind kind, const char *tenant, const char *id, void *arg)
-{
-    struct store_op *op = store_op_create(kind);
-
-    if (!op)
-        return NULL;
-    op->in.call.tenant = tenant;
-    op->in.call.id = id;
-    op->arg = arg;
-    return op;
-}
-
 int
 store_call_get(struct store *store, const char *tenant, const char *id,
                store_calls_h *done, void *arg)
 {
-    struct store_op *op = call_op(STORE_CALL_GET, tenant, id, arg);
+    struct store_op *op = store_op_create(STORE_CALL_GET);
 
     if (!op)
         return UV_ENOMEM;
+    op->in.call.tenant = tenant;
+    op->in.call.id = id;
     op->handler.calls = done;
+    op->arg = arg;
     return submit(store, op, call_copy(op));
 }
 
 int
-store_call_end(struct store *store, const char *tenant, const char *id,
-               const char *reason, store_done_h *done, void *arg)
+store_call_end(struct store *store, const struct store_call *call,
+               store_done_h *done, void *arg)
 {
-    struct store_op *op = call_op(STORE_CALL_END, tenant, id, arg);
+    struct store_op *op = store_op_create(STORE_CALL_END);
 
     if (!op)
         return UV_ENOMEM;
-    op->in.call.reason = reason;
+    op->in.call.tenant = call->tenant;
+    op->in.call.id = call->id;
+    op->in.call.reason = call->reason;
     op->handler.done = done;
+    op->arg = arg;
     return submit(store, op, call_copy(op));
 }
 
-/* Of an owner and its lease. */
 static struct store_op *
-lease_op(enum store_kind kind, const char *owner, int64_t lease_ms, void *arg)
+lease_op(enum store_kind kind, const struct store_lease *lease, void *arg)
 {
     struct store_op *op = store_op_create(kind);
 
     if (!op)
         return NULL;
-    op->in.call.owner = owner;
-    op->in.call.lease_ms = lease_ms;
+    op->in.call.owner = lease->owner;
+    op->in.call.lease_ms = lease->lease_ms;
+    op->max = lease->max < STORE_ROWS_MAX ? lease->max : STORE_ROWS_MAX;
     op->arg = arg;
     return op;
 }
 
 int
-store_calls_renew(struct store *store, const char *owner, int64_t lease_ms,
+store_calls_renew(struct store *store, const struct store_lease *lease,
                   store_done_h *done, void *arg)
 {
-    struct store_op *op = lease_op(STORE_CALLS_RENEW, owner, lease_ms, arg);
+    struct store_op *op = lease_op(STORE_CALLS_RENEW, lease, arg);
 
     if (!op)
         return UV_ENOMEM;
@@ -428,16 +420,23 @@ store_calls_renew(struct store *store, const char *owner, int64_t lease_ms,
 }
 
 int
-store_calls_claim(struct store *store, const char *owner, int64_t lease_ms,
-                  unsigned max, store_calls_h *done, void *arg)
+store_calls_claim(struct store *store, const struct store_lease *lease,
+                  store_calls_h *done, void *arg)
 {
-    struct store_op *op = lease_op(STORE_CALLS_CLAIM, owner, lease_ms, arg);
+    struct store_op *op = lease_op(STORE_CALLS_CLAIM, lease, arg);
 
     if (!op)
         return UV_ENOMEM;
-    op->max = max < STORE_ROWS_MAX ? max : STORE_ROWS_MAX;
     op->handler.calls = done;
     return submit(store, op, call_copy(op));
+}
+
+static int
+usage_copy(struct store_op *op)
+{
+    const char **const texts[] = {&op->in.usage.tenant, &op->in.usage.model,
+                                  NULL};
+    return texts_copy(op, texts);
 }
 
 int
@@ -445,30 +444,28 @@ store_usage_add(struct store *store, const struct store_usage *usage,
                 store_done_h *done, void *arg)
 {
     struct store_op *op = store_op_create(STORE_USAGE_ADD);
-    const char **const texts[] = {&op->in.usage.tenant, &op->in.usage.model,
-                                  NULL};
 
     if (!op)
         return UV_ENOMEM;
     op->in.usage = *usage;
     op->handler.done = done;
     op->arg = arg;
-    return submit(store, op, texts_copy(op, texts));
+    return submit(store, op, usage_copy(op));
 }
 
 int
-store_usage_sum(struct store *store, const char *tenant, int64_t from_day,
-                int64_t to_day, store_usage_h *done, void *arg)
+store_usage_sum(struct store *store, const struct store_days *days,
+                store_usage_h *done, void *arg)
 {
     struct store_op *op = store_op_create(STORE_USAGE_SUM);
-    const char **const texts[] = {&op->in.usage.tenant, NULL};
 
     if (!op)
         return UV_ENOMEM;
-    op->in.usage.tenant = tenant;
-    op->in.usage.day = from_day;
-    op->to_day = to_day;
+    op->all = days->tenant == NULL;
+    op->in.usage.tenant = days->tenant;
+    op->in.usage.day = days->from;
+    op->to_day = days->to;
     op->handler.usage = done;
     op->arg = arg;
-    return submit(store, op, tenant ? texts_copy(op, texts) : 0);
+    return submit(store, op, usage_copy(op));
 }

@@ -41,8 +41,7 @@ struct store_secret {
     int64_t revoked_ms; /* 0: it is not */
 };
 
-/* What it takes to attach to a call again. */
-struct store_call {
+struct store_call { /* what it takes to attach to it again */
     const char *tenant;
     const char *id; /* "rtc_…" */
     const char *upstream;
@@ -56,27 +55,29 @@ struct store_call {
     const char *reason; /* of the end, "" */
 };
 
-/* Counters of a tenant, day and model; X(enum, column). Cached tokens are
- * part of the input's; texts, audio and images make up a sum. */
+struct store_lease {
+    const char *owner;
+    int64_t lease_ms;
+    unsigned max; /* calls */
+};
+
+/* Of a tenant, day and model; X(enum, column). Cached is part of input. */
 #define STORE_USAGE_COLUMNS(X)                                                 \
     X(SESSIONS, sessions)                                                      \
-    X(SESSION_MS, session_ms)                                                  \
-    X(RESPONSES, responses)                                                    \
-    X(ESTIMATED, estimated) /* responses whose tokens were estimated */        \
-    X(INPUT, input_tokens)                                                     \
-    X(INPUT_TEXT, input_text_tokens)                                           \
-    X(INPUT_AUDIO, input_audio_tokens)                                         \
-    X(INPUT_IMAGE, input_image_tokens)                                         \
-    X(CACHED, cached_tokens)                                                   \
-    X(CACHED_TEXT, cached_text_tokens)                                         \
-    X(CACHED_AUDIO, cached_audio_tokens)                                       \
-    X(CACHED_IMAGE, cached_image_tokens)                                       \
-    X(OUTPUT, output_tokens)                                                   \
-    X(OUTPUT_TEXT, output_text_tokens)                                         \
-    X(OUTPUT_AUDIO, output_audio_tokens)                                       \
-    X(TRANSCRIBED, transcribed_tokens)                                         \
-    X(TRANSCRIBED_MS, transcribed_ms)                                          \
-    X(TOOL_RUNS, tool_runs)
+    X(SESSION_MS, session_ms) X(RESPONSES, responses)                          \
+        X(ESTIMATED, estimated) /* responses whose tokens were estimated */    \
+        X(INPUT, input_tokens) X(INPUT_TEXT, input_text_tokens)                \
+            X(INPUT_AUDIO, input_audio_tokens)                                 \
+                X(INPUT_IMAGE, input_image_tokens) X(CACHED, cached_tokens)    \
+                    X(CACHED_TEXT, cached_text_tokens)                         \
+                        X(CACHED_AUDIO, cached_audio_tokens)                   \
+                            X(CACHED_IMAGE, cached_image_tokens)               \
+                                X(OUTPUT, output_tokens) X(OUTPUT_TEXT,        \
+                                                           output_text_tokens) \
+                                    X(OUTPUT_AUDIO, output_audio_tokens)       \
+                                        X(TRANSCRIBED, transcribed_tokens)     \
+                                            X(TRANSCRIBED_MS, transcribed_ms)  \
+                                                X(TOOL_RUNS, tool_runs)
 
 enum store_usage_column {
 #define X(name, column) STORE_USAGE_##name,
@@ -90,6 +91,11 @@ struct store_usage {
     int64_t day; /* since 1970-01-01, UTC */
     const char *model;
     uint64_t counts[STORE_USAGE_COUNT];
+};
+
+struct store_days {
+    const char *tenant; /* NULL: all, their models summed up */
+    int64_t from, to;   /* both included */
 };
 
 struct store;
@@ -118,28 +124,26 @@ int store_secret_get(struct store *store, const uint8_t hash[STORE_HASH_BYTES],
 int store_secret_revoke(struct store *store, const char *tenant, const char *id,
                         store_done_h *done, void *arg);
 
-/* put: UV_EEXIST. get: one row or UV_ENOENT. end: UV_ENOENT also when it had
- * ended. */
+/* get: one row. end: reads tenant, id, reason; UV_ENOENT if it had ended. */
 int store_call_put(struct store *store, const struct store_call *call,
                    store_done_h *done, void *arg);
 int store_call_get(struct store *store, const char *tenant, const char *id,
                    store_calls_h *done, void *arg);
-int store_call_end(struct store *store, const char *tenant, const char *id,
-                   const char *reason, store_done_h *done, void *arg);
+int store_call_end(struct store *store, const struct store_call *call,
+                   store_done_h *done, void *arg);
 
-/* The owner's live calls are its own until lease_ms, 0: anybody's (a drain).
- * The result is their count. */
-int store_calls_renew(struct store *store, const char *owner, int64_t lease_ms,
+/* renew: the owner's live calls are its own until lease_ms, 0: anybody's (a
+ * drain); the result is their count. claim: up to `max` live calls whose lease
+ * is over become the owner's. */
+int store_calls_renew(struct store *store, const struct store_lease *lease,
                       store_done_h *done, void *arg);
-/* Up to `max` live calls whose lease is over become the owner's. */
-int store_calls_claim(struct store *store, const char *owner, int64_t lease_ms,
-                      unsigned max, store_calls_h *done, void *arg);
+int store_calls_claim(struct store *store, const struct store_lease *lease,
+                      store_calls_h *done, void *arg);
 
-/* add: onto the row of tenant, day and model. sum: rows of days from … to, by
- * day and model; tenant NULL: those of every tenant, models summed up. */
+/* add: onto the row of tenant, day and model. sum: rows by day and model. */
 int store_usage_add(struct store *store, const struct store_usage *usage,
                     store_done_h *done, void *arg);
-int store_usage_sum(struct store *store, const char *tenant, int64_t from_day,
-                    int64_t to_day, store_usage_h *done, void *arg);
+int store_usage_sum(struct store *store, const struct store_days *days,
+                    store_usage_h *done, void *arg);
 
 #endif

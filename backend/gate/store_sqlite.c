@@ -212,7 +212,7 @@ usage_sum(struct store_statement *st, struct store_op *op)
 {
     int result;
 
-    if (op->in.usage.tenant)
+    if (!op->all)
         store_statement_text(st, op->in.usage.tenant);
     store_statement_int(st, op->in.usage.day);
     store_statement_int(st, op->to_day);
@@ -297,12 +297,13 @@ static int
 driver_run(struct store_driver *base, struct store_op *op)
 {
     struct sqlite_driver *d = driver_of(base);
-    bool all = op->kind == STORE_USAGE_SUM && !op->in.usage.tenant;
-    struct store_statement *st = all ? &d->sum_all : &d->statements[op->kind];
+    struct store_statement *st =
+        op->all ? &d->sum_all : &d->statements[op->kind];
 
     if (d->lost)
         return d->lost;
-    store_statement_begin(st, d->db, all ? sum_all_sql : kinds[op->kind].sql);
+    store_statement_begin(st, d->db,
+                          op->all ? sum_all_sql : kinds[op->kind].sql);
     int result = st->error ? st->error : kinds[op->kind].run(st, op);
     int ended = store_statement_end(st);
     if (ended < 0)

@@ -209,6 +209,30 @@ call_put(struct store *store, const char *id, int64_t lease_ms)
     return ASK(&r, store_call_put(store, &call, on_done, &r));
 }
 
+static int
+calls_claim(struct store *store, const char *owner, int64_t lease_ms,
+            struct reply *r)
+{
+    const struct store_lease lease = {owner, lease_ms, 10};
+    return ASK(r, store_calls_claim(store, &lease, on_calls, r));
+}
+
+static int
+calls_renew(struct store *store, const char *owner, int64_t lease_ms)
+{
+    const struct store_lease lease = {owner, lease_ms, 0};
+    struct reply r;
+    return ASK(&r, store_calls_renew(store, &lease, on_done, &r));
+}
+
+static int
+call_end(struct store *store, const char *id, const char *reason)
+{
+    const struct store_call call = {.tenant = "t", .id = id, .reason = reason};
+    struct reply r;
+    return ASK(&r, store_call_end(store, &call, on_done, &r));
+}
+
 static void
 calls_change_hands_when_a_lease_is_over(void **state)
 {
@@ -230,35 +254,26 @@ calls_change_hands_when_a_lease_is_over(void **state)
         UV_ENOENT);
 
     /* What is over goes, once. */
-    assert_int_equal(
-        ASK(&r, store_calls_claim(store, "two", later, 10, on_calls, &r)), 0);
+    assert_int_equal(calls_claim(store, "two", later, &r), 0);
     assert_int_equal(r.count, 1);
     assert_string_equal(r.call.id, "rtc_1");
     assert_string_equal(r.call.owner, "two");
-    assert_int_equal(
-        ASK(&r, store_calls_claim(store, "three", later, 10, on_calls, &r)), 0);
+    assert_int_equal(calls_claim(store, "three", later, &r), 0);
     assert_int_equal(r.count, 0);
 
     /* A drain gives all of its own away, the other one's stays. */
-    assert_int_equal(ASK(&r, store_calls_renew(store, "one", 0, on_done, &r)),
-                     1);
-    assert_int_equal(
-        ASK(&r, store_calls_claim(store, "two", later, 10, on_calls, &r)), 0);
+    assert_int_equal(calls_renew(store, "one", 0), 1);
+    assert_int_equal(calls_claim(store, "two", later, &r), 0);
     assert_string_equal(r.call.id, "rtc_2");
-    assert_int_equal(
-        ASK(&r, store_calls_renew(store, "two", later, on_done, &r)), 2);
+    assert_int_equal(calls_renew(store, "two", later), 2);
 
-    assert_int_equal(
-        ASK(&r, store_call_end(store, "t", "rtc_2", "hangup", on_done, &r)), 0);
-    assert_int_equal(
-        ASK(&r, store_call_end(store, "t", "rtc_2", "again", on_done, &r)),
-        UV_ENOENT);
+    assert_int_equal(call_end(store, "rtc_2", "hangup"), 0);
+    assert_int_equal(call_end(store, "rtc_2", "again"), UV_ENOENT);
     assert_int_equal(ASK(&r, store_call_get(store, "t", "rtc_2", on_calls, &r)),
                      0);
     assert_true(r.call.ended_ms > 0);
     assert_string_equal(r.call.reason, "hangup");
-    assert_int_equal(ASK(&r, store_calls_renew(store, "two", 0, on_done, &r)),
-                     1);
+    assert_int_equal(calls_renew(store, "two", 0), 1);
     store_destroy(&store);
     file_remove();
 }
@@ -274,6 +289,14 @@ usage_add(struct store *store, const char *tenant, int64_t day,
     return ASK(&r, store_usage_add(store, &usage, on_done, &r));
 }
 
+static int
+usage_sum(struct store *store, const char *tenant, int64_t from, int64_t to,
+          struct reply *r)
+{
+    const struct store_days days = {tenant, from, to};
+    return ASK(r, store_usage_sum(store, &days, on_usage, r));
+}
+
 static void
 usage_adds_up(void **state)
 {
@@ -286,17 +309,14 @@ usage_adds_up(void **state)
     assert_int_equal(usage_add(store, "t", 10, "n", 5), 0);
     assert_int_equal(usage_add(store, "t", 12, "m", 7), 0);
     assert_int_equal(usage_add(store, "x", 10, "m", 1000), 0);
-    assert_int_equal(ASK(&r, store_usage_sum(store, "t", 9, 11, on_usage, &r)),
-                     0);
+    assert_int_equal(usage_sum(store, "t", 9, 11, &r), 0);
     assert_int_equal(r.count, 2);
     for (size_t i = 0; i < STORE_USAGE_COUNT; i++)
         assert_int_equal(r.usage[0].counts[i], 3 + 2 * i);
     assert_string_equal(r.usage[1].model, "n");
-    assert_int_equal(ASK(&r, store_usage_sum(store, "t", 13, 20, on_usage, &r)),
-                     0);
+    assert_int_equal(usage_sum(store, "t", 13, 20, &r), 0);
     assert_int_equal(r.count, 0);
-    assert_int_equal(
-        ASK(&r, store_usage_sum(store, NULL, 10, 10, on_usage, &r)), 0);
+    assert_int_equal(usage_sum(store, NULL, 10, 10, &r), 0);
     assert_int_equal(r.count, 2); /* t's models together, and x */
     assert_int_equal(r.usage[0].counts[0], 8);
     assert_int_equal(r.usage[1].counts[0], 1000);
@@ -609,12 +629,14 @@ static const struct store_driver_ops fake_ops = {
     fake_begin, fake_commit, fake_rollback, fake_run, fake_purge, fake_close};
 
 static struct store *
-fake_open(void)
+fake_open(bool gated, int commit_result)
 {
     struct store_driver *driver = &fake.base;
     struct store *store = NULL;
     memset(&fake, 0, sizeof(fake));
     fake.base.ops = &fake_ops;
+    fake.gated = gated;
+    fake.commit_result = commit_result;
     uv_sem_init(&fake.gate, 0);
     assert_int_equal(store_create(&store, &driver), 0);
     return store;
@@ -633,13 +655,12 @@ on_counted(void *arg, int result)
 static void
 a_full_queue_refuses_and_nothing_is_lost(void **state)
 {
-    struct store *store = fake_open();
+    struct store *store = fake_open(true, 0);
     struct store_secret secret = secret_of("t", "s");
     struct count count = {{0, 0}};
     int accepted = 0, result;
 
     (void) state;
-    fake.gated = true;
     while ((result = store_secret_put(store, &secret, on_counted, &count)) == 0)
         accepted++;
     assert_int_equal(result, UV_EBUSY);
@@ -658,12 +679,11 @@ a_full_queue_refuses_and_nothing_is_lost(void **state)
 static void
 a_commit_that_fails_fails_all_of_it(void **state)
 {
-    struct store *store = fake_open();
+    struct store *store = fake_open(false, UV_ENOSPC);
     struct store_secret secret = secret_of("t", "s");
     struct count count = {{0, 0}};
 
     (void) state;
-    fake.commit_result = UV_ENOSPC;
     for (int i = 0; i < 10; i++)
         assert_int_equal(store_secret_put(store, &secret, on_counted, &count),
                          0);
@@ -708,8 +728,7 @@ many_threads_at_once(void **state)
     }
     for (int i = 0; i < 4; i++)
         uv_thread_join(&writers[i].thread);
-    assert_int_equal(
-        ASK(&r, store_usage_sum(stores[0], "t", 1, 1, on_usage, &r)), 0);
+    assert_int_equal(usage_sum(stores[0], "t", 1, 1, &r), 0);
     assert_int_equal(r.usage[0].counts[0], 200);
     store_destroy(&stores[0]);
     store_destroy(&stores[1]);
