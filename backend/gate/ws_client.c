@@ -54,6 +54,7 @@ struct ws_client {
     unsigned ping_interval_ms, read_timeout_ms;
     uint64_t heard_ms; /* when bytes last came; of the loop's clock */
     uint64_t pinged_ms;
+    bool doubted; /* silent for too long, but for what may just be here */
     bool paused;
 
     size_t max_queue_bytes;
@@ -268,6 +269,26 @@ pulse_arm(struct ws_client *c)
         uv_timer_start(&c->pulse, on_pulse, due > now ? due - now : 0, 0);
 }
 
+/*
+ * A loop that was held up runs its timers before it reads its sockets: the
+ * socket has one more turn to prove us wrong.
+ */
+static bool
+pulse_is_lost(struct ws_client *c, uint64_t now)
+{
+    if (!c->read_timeout_ms || now - c->heard_ms < c->read_timeout_ms) {
+        c->doubted = false;
+        return false;
+    }
+    if (c->doubted) {
+        client_end(c, WS_FAULT_SILENT, WS_CLOSE_LOST, "silent");
+        return true;
+    }
+    c->doubted = true;
+    uv_timer_start(&c->pulse, on_pulse, 1, 0);
+    return true;
+}
+
 static void
 on_pulse(uv_timer_t *timer)
 {
@@ -278,10 +299,8 @@ on_pulse(uv_timer_t *timer)
         return;
     if (c->paused) /* nobody listens: that is no silence */
         c->heard_ms = now;
-    if (c->read_timeout_ms && now - c->heard_ms >= c->read_timeout_ms) {
-        client_end(c, WS_FAULT_SILENT, WS_CLOSE_LOST, "silent");
+    if (pulse_is_lost(c, now))
         return;
-    }
     if (c->ping_interval_ms && now - c->pinged_ms >= c->ping_interval_ms) {
         c->pinged_ms = now;
         if (frame_send(c, WS_PING, "", 0) != 0)
