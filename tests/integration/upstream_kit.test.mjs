@@ -12,15 +12,17 @@ import { SdkClient } from './lib/sdk.mjs';
 import { Upstream } from './lib/upstream.mjs';
 import { silence, toBase64 } from './lib/wav.mjs';
 
+const KEY = 'sk-a-key-of-this-file';
+
 const connect = (t, up, options = {}) => Client.connect(t, { url: `${up.url()}?model=m`,
-    tls: up.options.tls ? { ca: up.certs.ca } : {}, key: 'upstream-key', ...options });
+    tls: up.options.tls ? { ca: up.certs.ca } : {}, key: KEY, ...options });
 
 const offer = 'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n' +
     'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n' +
     'm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n';
 
 test('turns of the scripted upstream', async (t) => {
-    const up = await Upstream.start(t);
+    const up = await Upstream.start(t, { key: KEY });
 
     await t.test('text, sound and a function call', async (t) => {
         const client = await connect(t, up);
@@ -45,7 +47,7 @@ test('turns of the scripted upstream', async (t) => {
 
     await t.test('with the npm client openai', async (t) => {
         const client = await SdkClient.connect(t, { baseURL: up.httpUrl('/v1'),
-            tls: { ca: up.certs.ca }, key: 'upstream-key' });
+            tls: { ca: up.certs.ca }, key: KEY });
         await client.next('session.created');
         client.sayText('hello');
         assertSpoken(client, await client.respond());
@@ -104,15 +106,15 @@ test('turns of the scripted upstream', async (t) => {
 });
 
 test('faults on demand', async (t) => {
-    const up = await Upstream.start(t, { tls: false, models: ['m'] });
+    const up = await Upstream.start(t, { key: KEY, tls: false, models: ['m'] });
 
     await t.test('refusals', async () => {
         const answer = await refused({ url: `${up.url()}?model=m`, key: 'wrong' });
         assert.equal(answer.status, 401);
         assert.equal(answer.json.error.code, 'invalid_api_key');
-        assert.equal((await refused({ url: `${up.url()}?model=x`, key: 'upstream-key' })).status, 404);
+        assert.equal((await refused({ url: `${up.url()}?model=x`, key: KEY })).status, 404);
         up.refuse(429);
-        assert.equal((await refused({ url: `${up.url()}?model=m`, key: 'upstream-key' })).status, 429);
+        assert.equal((await refused({ url: `${up.url()}?model=m`, key: KEY })).status, 429);
         up.accept();
     });
 
@@ -145,9 +147,9 @@ test('faults on demand', async (t) => {
 });
 
 test('HTTP end points and a sideband', async (t) => {
-    const up = await Upstream.start(t, { tls: false });
+    const up = await Upstream.start(t, { key: KEY, tls: false });
     const post = (path, body, headers = {}) => request(up.port, `/v1/realtime/${path}`, {
-        method: 'POST', body, headers: { authorization: 'Bearer upstream-key', ...headers } });
+        method: 'POST', body, headers: { authorization: `Bearer ${KEY}`, ...headers } });
     const minted = await post('client_secrets', JSON.stringify({ expires_after: {
         anchor: 'created_at', seconds: 60 }, session: { type: 'realtime', model: 'm' } }));
     assert.equal(minted.status, 200);
@@ -162,7 +164,7 @@ test('HTTP end points and a sideband', async (t) => {
     assert.match(id, /^rtc_/);
 
     const side = await Client.connect(t, { url: `${up.url()}?call_id=${id}`,
-        key: 'upstream-key', checked: false });
+        key: KEY, checked: false });
     side.send({ type: 'session.update', session: { type: 'realtime', instructions: 'x' } });
     side.send({ type: 'response.create' });
     await side.waitFor('text', ({ text }) => /"response.done"/.test(text));
@@ -183,12 +185,12 @@ test('the proxy counts, asks for a password, refuses', async (t) => {
         await raw.write(`CONNECT 127.0.0.1:${up.port} HTTP/1.1\r\nHost: x\r\n${line}\r\n`);
         return { status: (await raw.readHead()).status, raw };
     };
-    const up = await Upstream.start(t, { tls: false });
+    const up = await Upstream.start(t, { key: KEY, tls: false });
     assert.equal((await ask()).status, 407);
     const { status, raw } = await ask('me:secret');
     assert.equal(status, 200);
     assert.equal((await raw.upgrade('/v1/realtime?model=m',
-        { Authorization: 'Bearer upstream-key' })).status, 101);
+        { Authorization: `Bearer ${KEY}` })).status, 101);
     await raw.write(frame(8, Buffer.from([3, 232])));
     proxy.refuse(403);
     assert.equal((await ask('me:secret')).status, 403);

@@ -16,6 +16,7 @@ import WebSocket from 'ws';
 import { EventChecker } from './events.mjs';
 import { patience } from './paths.mjs';
 import { defer, sleep } from './process.mjs';
+import { assertTellsNothing, secretsAreKnown } from './secrets.mjs';
 import { RATE, durationMs, fromBase64, joinPcm, silence, toBase64 } from './wav.mjs';
 
 const matches = (event, type, pred) =>
@@ -176,6 +177,8 @@ export class Talker extends EventLog {
         }
         this.kill();
         this.assertValid();
+        assertTellsNothing([this.events, this.closed, this.responseHeaders],
+            'what a client was told');
     }
 }
 
@@ -281,6 +284,8 @@ async function collect(response) {
     const body = Buffer.concat(chunks);
     const answer = { status: response.statusCode, headers: response.headers,
         body, text: body.toString() };
+    assertTellsNothing(answer.text, 'a body');
+    assertTellsNothing(answer.headers, 'a header');
     if (/^application\/json/.test(response.headers['content-type'] ?? '') &&
         !response.headers['content-encoding'] && body.length > 0) {
         answer.json = JSON.parse(answer.text);
@@ -304,6 +309,7 @@ export function request(port, path, { method = 'GET', headers = {}, body, tls, a
 // Bytes as they come. `received` is all of them; read* wait.
 export class RawSocket {
     received = Buffer.alloc(0);
+    #all = []; // while there are secrets to look for
     ended = false;
     #waiters = new Set();
 
@@ -315,12 +321,18 @@ export class RawSocket {
         const wake = () => [...raw.#waiters].forEach((waiter) => waiter());
         raw.socket.on('data', (data) => {
             raw.received = Buffer.concat([raw.received, data]);
+            if (secretsAreKnown()) {
+                raw.#all.push(data);
+            }
             wake();
         });
         for (const name of ['end', 'close', 'error']) {
             raw.socket.on(name, () => { raw.ended = true; wake(); });
         }
-        defer(t, () => raw.socket.destroy());
+        defer(t, () => {
+            raw.socket.destroy();
+            assertTellsNothing(Buffer.concat(raw.#all), 'what a client was told');
+        });
         await new Promise((done, fail) => {
             raw.socket.once(tls ? 'secureConnect' : 'connect', done);
             raw.socket.once('error', fail);

@@ -5,6 +5,7 @@
 // drops an event with a wrong field, another dies of an unknown type.
 
 import { z } from 'zod';
+import { assertTellsNothing } from './secrets.mjs';
 
 const id = z.string().min(1).max(64);
 const index = z.number().int().min(0);
@@ -194,6 +195,11 @@ export class EventChecker {
         const say = (text) => this.problems.push(`${text} in ${JSON.stringify(event).slice(0, 300)}`);
         for (const problem of checkEvent(event)) {
             say(problem);
+        }
+        try {
+            assertTellsNothing(event, event.type);
+        } catch (error) {
+            this.problems.push(error.message);
         }
         if (this.#first && event.type !== 'session.created') {
             say('the first event is not session.created');

@@ -16,11 +16,12 @@
 // a process left behind; `allow` lists patterns of lines that are meant to
 // be there.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { Certs } from './certs.mjs';
 import { conf, freePort, loadModule, makeDir, nginxBinary, sanitized } from './paths.mjs';
+import { assertTellsNothing } from './secrets.mjs';
 import { Process, childrenOf, defer, run, until } from './process.mjs';
 
 const asText = (value, self) => (typeof value === 'function' ? value(self) : value ?? '');
@@ -190,6 +191,9 @@ ${asText(http, this)}
         const { code, signal } = await this.process.stop('SIGTERM');
         await this.process.checkNoneLeft();
         this.process.checkSanitizers();
+        assertTellsNothing(this.errorLog(), 'the error log of nginx');
+        assertTellsNothing(existsSync(this.accessLogPath) ? this.accessLog() : '',
+            'the access log of nginx');
         const bad = badLines(this.errorLog(), this.allow);
         if (bad.length > 0) {
             throw new Error(`nginx error log:\n${bad.join('\n')}`);

@@ -11,6 +11,7 @@
 // provider key. The result is the outer stack, with `inner`.
 
 import { Certs } from './certs.mjs';
+import { protect } from './secrets.mjs';
 import { startLocalStack } from './stack.mjs';
 
 const listOf = (options) => [options ?? {}].flat();
@@ -36,6 +37,7 @@ export async function startRemoteStack(t, { inner: innerOptions = {}, upstream =
     innerVoiced.settings = { ...(first.settings?.offline && { offline: first.settings.offline }),
         ...innerOptions.voiced?.settings };
     const inner = await startLocalStack(t, { policy: '', ...innerOptions, voiced: innerVoiced });
+    protect(inner.voiced.keys.outer);
     const outers = listOf(voiced).map((each) => outerVoiced(each, inner, upstream));
     const stack = await startLocalStack(t, { ...options, voiced: outers });
     stack.inner = inner;

@@ -24,6 +24,7 @@ if (full) {
 const { sanitized, valgrind } = await import('./paths.mjs');
 const { killSession, membersOf, sanitizerReport } = await import('./process.mjs');
 const { badLines } = await import('./nginx.mjs');
+const { filesThatTell } = await import('./secrets.mjs');
 
 const files = readdirSync(here).filter((name) => name.endsWith('.test.mjs'))
     .filter((name) => names.length === 0 || names.some((part) => name.includes(part)))
@@ -37,7 +38,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 }
 
 const problems = files.length === 0 ? ['no test file has such a name'] : await runFiles();
-problems.push(...endProcesses(), ...readLogs(runDir));
+problems.push(...endProcesses(), ...readLogs(runDir),
+    ...filesThatTell(runDir).map((path) => `${path} holds a provider key`));
 if (problems.length > 0) {
     console.log(`\nintegration failed:\n${problems.map((p) => `* ${p}`).join('\n')}`);
     console.log(`logs are in ${runDir}`);

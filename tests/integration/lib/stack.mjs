@@ -17,8 +17,8 @@ import { join } from 'node:path';
 // `policy` is what stands beside the include of conf/voice.conf; `server` and
 // `http` go into those blocks. `voiced` and `nginx` are the options of the two
 // classes; voiced may be a list of options: instances of one pool. `http2`
-// adds it to the TLS port, `cert` is a kind of certs.mjs. With VOICE_TEST_REMOTE=1 the model is not voiced's
-// own, but a second stack's.
+// adds it to the TLS port, `cert` is a kind of certs.mjs. With
+// VOICE_TEST_REMOTE=1 the model is not voiced's own, but a second stack's.
 export async function startStack(t, options) {
     if (process.env.VOICE_TEST_REMOTE !== '1') {
         return startLocalStack(t, options);

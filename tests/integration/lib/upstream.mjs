@@ -29,6 +29,7 @@ import { Certs } from './certs.mjs';
 import { EventLog } from './client.mjs';
 import { freePort } from './paths.mjs';
 import { defer, sleep, until } from './process.mjs';
+import { protect } from './secrets.mjs';
 import { UpstreamHttp } from './upstream_http.mjs';
 import { UpstreamSession } from './upstream_session.mjs';
 import { errorBody, newId } from './upstream_shapes.mjs';
@@ -177,7 +178,7 @@ export class Upstream {
     }
 
     constructor(options) {
-        this.options = { tls: true, host: '127.0.0.1', key: 'upstream-key', models: null,
+        this.options = { tls: true, host: '127.0.0.1', key: 'sk-upstream-marker-4711', models: null,
             delayMs: 0, path: '/v1/realtime', ...options };
         this.host = this.options.host;
         this.certs = Certs.get();
@@ -224,12 +225,14 @@ export class Upstream {
 
     // The inside of `upstream NAME { … }`.
     section(more = {}) {
+        protect(this.options.key);
         return { url: this.url(), key_env: 'UP_KEY',
             ...(this.options.tls && { ca_file: this.certs.caPath }), ...more };
     }
 
     // Options for Voiced.start: this is the upstream `main`.
     voiced({ settings = {}, env = {}, upstream = {}, ...more } = {}) {
+        protect(this.options.key);
         return { ...more, env: { UP_KEY: this.options.key ?? '', ...env },
             settings: { ...settings,
                 upstream: { main: this.section(upstream), ...settings.upstream } } };

@@ -16,6 +16,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { makeDir, patience, root, speechPlugin, valgrind, voicectlBinary, voicedBinary }
     from './paths.mjs';
+import { assertTellsNothing } from './secrets.mjs';
 import { Process, childrenOf, commandOf, defer, run, until } from './process.mjs';
 
 export function canConnectTo(path) {
@@ -139,14 +140,18 @@ export class Voiced {
     }
 
     // voiced with other arguments and this configuration, to its end.
-    check(...args) {
-        return run(voicedBinary, ['-c', this.configPath, ...args],
+    async check(...args) {
+        const answer = await run(voicedBinary, ['-c', this.configPath, ...args],
             { cwd: this.dir, env: { ...process.env, ...this.env } });
+        assertTellsNothing(answer, 'voiced');
+        return answer;
     }
 
-    ctl(...args) {
-        return run(voicectlBinary, ['-c', this.configPath, ...args],
+    async ctl(...args) {
+        const answer = await run(voicectlBinary, ['-c', this.configPath, ...args],
             { cwd: this.dir, timeout: patience(10000) });
+        assertTellsNothing(answer, 'voicectl');
+        return answer;
     }
 
     // A new key; resolves to its text. A running server looks once a second.
@@ -227,6 +232,7 @@ export class Voiced {
         await this.process.checkNoneLeft();
         this.process.checkSanitizers();
         this.#checkValgrind();
+        assertTellsNothing(this.log(), 'the log of voiced');
         if (open.length > 0) {
             throw new Error(`sessions still open: ${JSON.stringify(open)}`);
         }
