@@ -315,6 +315,7 @@ job_create(struct connect *c, struct loop *loop)
         .safety_id = job->safety_id[0] ? job->safety_id : NULL,
         .warm_ticket = c->ticket,
         .max_message_bytes = c->api->config->max_message_bytes,
+        .client_dialect = api_client_dialect(c->rq),
         .resumes = c->api->resumes,
         .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
         .max_session_ms = c->api->config->limits.session_ms,

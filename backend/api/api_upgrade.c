@@ -25,6 +25,18 @@ api_list_has(const char *list, const char *token)
     return false;
 }
 
+enum dialect_kind
+api_client_dialect(struct gate_request *rq)
+{
+    const char *offered = gate_param(rq, "HTTP_SEC_WEBSOCKET_PROTOCOL");
+    const char *header = gate_param(rq, "HTTP_OPENAI_BETA");
+
+    if (api_list_has(header, "realtime=v1")
+        || api_list_has(offered, "openai-beta.realtime-v1"))
+        return DIALECT_BETA;
+    return DIALECT_OPENAI;
+}
+
 int
 api_upgrade(struct gate_request *rq, const char *session_id, const char *token)
 {

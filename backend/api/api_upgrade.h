@@ -8,6 +8,7 @@
 #ifndef VOICE_API_UPGRADE_H
 #define VOICE_API_UPGRADE_H
 
+#include "codec/dialect.h"
 #include "gate/fastcgi_gate.h"
 
 #include <stdbool.h>
@@ -19,6 +20,10 @@
  */
 int api_upgrade(struct gate_request *rq, const char *session_id,
                 const char *token);
+
+/* What the client speaks: the beta, when its header or a subprotocol asks for
+ * that, else GA. */
+enum dialect_kind api_client_dialect(struct gate_request *rq);
 
 /* Whether a comma-separated list (of a header, NULL: empty) has the token. */
 bool api_list_has(const char *list, const char *token);

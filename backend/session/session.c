@@ -103,6 +103,7 @@ session_free(struct session *s)
     session_end_count(s->reason);
     session_tell(s, "session_end", session_end_text(s->reason));
     policy_put(&s->policy);
+    session_client_deinit(&s->client);
     session_registry_remove(s->registry, &s->entry);
     free(s);
 }
@@ -486,6 +487,7 @@ client_open(struct session *s, const struct session_config *cfg)
         .max_message_bytes = cfg->max_message_bytes,
         .down_high_bytes = SESSION_DOWN_HIGH,
         .down_max_bytes = SESSION_DOWN_MAX,
+        .dialect = cfg->client_dialect,
         .token = cfg->resume_token,
         .tenant = s->entry.tenant,
         .resumes = cfg->resumes,

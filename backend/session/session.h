@@ -13,6 +13,7 @@
 #define VOICE_SESSION_H
 
 #include "base/loop.h"
+#include "codec/dialect.h"
 #include "codec/policy.h"
 #include "gate/stream_link.h"
 #include "model/model_link.h"
@@ -76,6 +77,7 @@ struct session_config {
     const char *intent;    /* "transcription", copied; NULL: a conversation */
     const char *safety_id; /* of the end user, copied; NULL: not known */
     size_t max_message_bytes;
+    enum dialect_kind client_dialect; /* what the client speaks */
     /* A client that asked for it may come back with this token (copied) for
      * so long after it was lost. NULL: it may not. */
     const char *resume_token;

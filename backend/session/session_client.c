@@ -104,14 +104,27 @@ is_present(const struct session_client_stream *stream)
 }
 
 static void
+on_edge_up(void *arg, const char *json, size_t bytes)
+{
+    struct session_client *c = arg;
+
+    c->handlers->on_message(c->arg, STREAM_TEXT, (const uint8_t *) json, bytes);
+}
+
+static void
 on_stream_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
                   size_t bytes)
 {
     struct session_client_stream *stream = arg;
     struct session_client *c = stream->client;
 
-    if (is_present(stream))
+    if (!is_present(stream))
+        return;
+    if (opcode != STREAM_TEXT)
         c->handlers->on_message(c->arg, opcode, data, bytes);
+    else if (session_edge_up(&c->edge, (const char *) data, bytes, on_edge_up,
+                             c))
+        stream_link_close(&stream->link, WS_CLOSE_TRY_LATER, "no memory");
 }
 
 static void
@@ -219,14 +232,27 @@ session_client_open(struct session_client *c,
     c->cfg = *cfg;
     c->handlers = handlers;
     c->arg = arg;
-    int result = stream_open(c, fd);
-    if (result)
+    int result = session_edge_init(&c->edge, cfg->dialect);
+    if (result) {
+        close(fd);
         return result;
+    }
+    result = stream_open(c, fd);
+    if (result) {
+        session_edge_deinit(&c->edge);
+        return result;
+    }
     result = back_open(c, cfg);
     if (result)
         LOG(WARN, c->cfg.id, "event=no_resume error=\"%s\"",
             uv_strerror(result));
     return 0;
+}
+
+void
+session_client_deinit(struct session_client *c)
+{
+    session_edge_deinit(&c->edge);
 }
 
 void
@@ -315,9 +341,9 @@ session_client_attach(struct session_client *c,
 
 /* --- verbs */
 
-int
-session_client_send(struct session_client *c, enum stream_opcode opcode,
-                    const void *data, size_t bytes)
+static int
+message_send(struct session_client *c, enum stream_opcode opcode,
+             const void *data, size_t bytes)
 {
     const struct session_tail_message message = {(uint8_t) opcode, data, bytes};
 
@@ -326,6 +352,33 @@ session_client_send(struct session_client *c, enum stream_opcode opcode,
         (void) session_tail_push(&c->back->tail, &message);
     return c->stream ? stream_link_send(&c->stream->link, opcode, data, bytes)
                      : 0;
+}
+
+/* One text for the client becomes several, or none. */
+struct edge_down {
+    struct session_client *client;
+    int result;
+};
+
+static void
+on_edge_down(void *arg, const char *json, size_t bytes)
+{
+    struct edge_down *down = arg;
+
+    if (!down->result)
+        down->result = message_send(down->client, STREAM_TEXT, json, bytes);
+}
+
+int
+session_client_send(struct session_client *c, enum stream_opcode opcode,
+                    const void *data, size_t bytes)
+{
+    struct edge_down down = {.client = c};
+
+    if (opcode != STREAM_TEXT)
+        return message_send(c, opcode, data, bytes);
+    int result = session_edge_down(&c->edge, data, bytes, on_edge_down, &down);
+    return result ? result : down.result;
 }
 
 void

@@ -16,6 +16,7 @@
 #define VOICE_SESSION_CLIENT_H
 
 #include "gate/stream_link.h"
+#include "session/session_edge.h"
 #include "session/session_resume.h"
 
 struct session_client_stream;
@@ -27,6 +28,7 @@ struct session_client_config {
     size_t max_message_bytes;
     size_t down_high_bytes;
     size_t down_max_bytes;
+    enum dialect_kind dialect; /* what it speaks; messages here are GA */
     /* A client that may come back; NULL: it may not. The token is copied, the
      * tenant borrowed for life. */
     const char *token;
@@ -67,6 +69,7 @@ struct session_client {
     struct session_client_config cfg;
     const struct session_client_handlers *handlers;
     void *arg;
+    struct session_edge edge;
     struct session_client_stream *stream; /* NULL: no connection */
     struct session_client_back *back;     /* NULL: it may not come back */
     struct stream_link_stats past;        /* of earlier connections */
@@ -78,6 +81,9 @@ int session_client_open(struct session_client *c,
                         const struct session_client_config *cfg, int fd,
                         const struct session_client_handlers *handlers,
                         void *arg);
+
+/* After the last call of every connection. */
+void session_client_deinit(struct session_client *c);
 
 /* Nobody may come back any more; close frame to the present connection.
  * Idempotent, the first code wins. */
