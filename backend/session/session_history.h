@@ -38,6 +38,11 @@ struct session_history;
 /* One event, NUL-terminated, borrowed for the call. May call back into
  * session_history_up and _down, nothing else of it. */
 typedef void session_history_emit_h(void *arg, const char *json, size_t bytes);
+/* One of the replay. item_id: what it makes, also its event_id; NULL: the
+ * session.update, whose event_id is SESSION_HISTORY_SETTINGS. */
+typedef void session_history_replay_h(void *arg, const char *item_id,
+                                      const char *json, size_t bytes);
+#define SESSION_HISTORY_SETTINGS "voice_settings"
 
 /* 0 or UV_ENOMEM. Small until the first item. */
 int session_history_create(struct session_history **hp);
@@ -82,17 +87,18 @@ int session_history_close_response(struct session_history *h,
                                    session_history_emit_h *emit, void *arg);
 
 /*
- * The session.update, then a conversation.item.create for each item, in order,
- * each with an event_id. Ids stay (one beyond 32 characters becomes "item_" and
- * a digest). User audio is the audio while that is kept, else its transcript;
- * assistant audio is its transcript, as far as it was heard. Where none is
- * known: for a user a note that says so; for an assistant, nothing. A tool's
- * call comes right before its output if that stood before it; an output without
- * its call is left out. May be asked again, for another attempt. 0 or UV_ENOMEM
- * (and the attempt is worth nothing).
+ * The session.update, then a conversation.item.create for each item, in order.
+ * Ids stay (one beyond 32 characters becomes "item_" and a digest). User audio
+ * is the audio while that is kept, else its transcript; assistant audio is its
+ * transcript, as far as it was heard. Where no word is known: of a user a note
+ * that says so, of an assistant an ellipsis, so that the id stays one. An
+ * output that stands before its call comes right behind it; an output without a
+ * call, or a second one, and a call without all its arguments are left out. May
+ * be asked again, for another attempt. 0 or UV_ENOMEM (the attempt is worth
+ * nothing then).
  */
 int session_history_replay(struct session_history *h,
-                           session_history_emit_h *emit, void *arg);
+                           session_history_replay_h *emit, void *arg);
 
 /* The new model refused this item (its id in the replay): it is forgotten. */
 void session_history_refused(struct session_history *h, const char *item_id);

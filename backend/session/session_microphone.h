@@ -51,12 +51,12 @@ void session_microphone_speech_started(struct session_microphone *m);
 /* The client's commit and clear, as they are sent. */
 void session_microphone_commit(struct session_microphone *m);
 void session_microphone_clear(struct session_microphone *m);
-/* The model has made that item of it. */
+/* The model has made that item of a turn. */
 void session_microphone_committed(struct session_microphone *m,
                                   const char *item_id);
 /* The commit was refused. */
 void session_microphone_refused(struct session_microphone *m);
-/* What is held is not needed any more: of that item, or of any (NULL). */
+/* What is held is not needed any more if it is of that item. */
 void session_microphone_settle(struct session_microphone *m,
                                const char *item_id);
 
@@ -64,7 +64,7 @@ void session_microphone_settle(struct session_microphone *m,
 const struct buffer *session_microphone_of(const struct session_microphone *m,
                                            const char *item_id);
 
-/* Gives base64 of a buffer as NUL-terminated text; NULL: no memory. */
+/* Base64, NUL-terminated, given; NULL: no memory. */
 char *session_microphone_base64(const void *data, size_t bytes);
 
 #endif
