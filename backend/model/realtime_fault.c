@@ -244,7 +244,7 @@ realtime_fault_of_limit(struct realtime_fault *fault)
 void
 realtime_fault_blank(struct realtime_fault *fault)
 {
-    fault_set(fault, REALTIME_FAULT_UNAUTHORIZED);
+    fault_set(fault, fault->kind);
 }
 
 /* --- questions */

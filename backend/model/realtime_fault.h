@@ -74,7 +74,7 @@ void realtime_fault_closed(struct realtime_fault *fault, uint16_t code,
 void realtime_fault_of_silence(struct realtime_fault *fault);
 void realtime_fault_of_limit(struct realtime_fault *fault);
 
-/* Its texts hold something that is nobody's business: they are replaced. */
+/* Its texts hold something that is nobody's business: ours stand instead. */
 void realtime_fault_blank(struct realtime_fault *fault);
 
 /* Whether the upstream itself is to be left alone for a while: not for what

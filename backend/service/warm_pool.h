@@ -5,8 +5,8 @@
  * session.created and waits, on one loop, for the one session that gets it. A
  * link is given once and never beyond its time. Owns the waiting links and a
  * timer a loop. Take and give_back are for any thread; claim is for the
- * link's loop. Models come from the configuration and from what is asked for;
- * one not asked for in WARM_COOL_MS is forgotten. An upstream that fails is
+ * link's loop. Models come from the configuration and from what is asked for
+ * (warm_models). An upstream that fails is
  * asked again after a while, by one link, longer each time.
  *
  *   take (request thread) ─► ticket ─► claim (link's loop) ─► model_link_adopt
@@ -23,9 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WARM_COOL_MS    300000 /* a model is kept warm after it was asked for */
-#define WARM_MODELS_MAX 64     /* known at once */
-#define WARM_CLAIM_MS   10000  /* from take to claim */
+#define WARM_CLAIM_MS 10000 /* from take to claim */
 
 struct warm_pool;
 

@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ *   plan ─► WANTED ─► OPENING ─► READY ─► RESERVED ─► (claimed: not ours)
+ *                        │         │          │
+ *                        └─────────┴──────────┴─► CLOSING ─► gone
+ *
+ * Who is what is under one mutex; the links themselves are touched on their
+ * loops only, and never with the mutex held. A place is what one loop has of
+ * the pool: its task opens what is wanted there and closes what is over.
+ */
+
+#include "service/warm_pool.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop_timer.h"
+#include "base/metrics.h"
+#include "codec/realtime_event.h"
+#include "gate/crypto.h"
+#include "service/warm_models.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLED_MS  2000 /* a link that lives so long was a success */
+#define WAKE_MIN_MS 10
+
+/* X(state, name) */
+#define WARM_STATES(X)                                                         \
+    X(WARM_WANTED, "wanted")                                                   \
+    X(WARM_OPENING, "opening")                                                 \
+    X(WARM_READY, "ready")                                                     \
+    X(WARM_RESERVED, "reserved") /* for the holder of the ticket */            \
+    X(WARM_CLOSING, "closing")
+
+enum warm_state {
+#define X(state, name) state,
+    WARM_STATES(X)
+#undef X
+};
+
+struct warm_link {
+    struct warm_link *next;
+    struct warm_pool *pool;
+    struct place *place;
+    struct warm_model *model;
+    struct model_link *link; /* of the loop; NULL while it is wanted */
+    enum warm_state state;
+    uint64_t ticket;
+    uint64_t ready_ms;
+    uint64_t until_ms;    /* not taken from then on */
+    uint64_t reserved_ms; /* WARM_RESERVED: since */
+};
+
+struct place {
+    struct warm_pool *pool;
+    struct loop *loop;
+    struct loop_timer *timer; /* of the loop */
+    struct loop_task task;
+    bool posted;
+    bool gone; /* stopped: nothing of it is left on the loop */
+};
+
+struct warm_pool {
+    pthread_mutex_t mutex;
+    warm_open_h *open;
+    void *open_arg;
+    char *upstream;
+    unsigned links;
+    unsigned max;
+    uint64_t ttl_ms;
+    uint64_t refill_ms;
+    bool stopping;
+    uint64_t tickets;
+    unsigned ready;
+    struct warm_link *first;
+    struct warm_models models;
+    struct metric *taken, *missed, *expired, *count;
+    unsigned place_count;
+    struct place places[];
+};
+
+/* --- with the mutex held */
+
+static void
+link_enter(struct warm_link *l, enum warm_state state)
+{
+    static const char *const names[] = {
+#define X(id, name) name,
+        WARM_STATES(X)
+#undef X
+    };
+    struct warm_pool *pool = l->pool;
+
+    LOG(DEBUG, "warm", "model=%s state=%s->%s", l->model->name, names[l->state],
+        names[state]);
+    pool->ready += (state == WARM_READY) - (l->state == WARM_READY);
+    metric_set(pool->count, pool->ready);
+    l->state = state;
+}
+
+static void
+link_remove(struct warm_link *l)
+{
+    struct warm_link **at = &l->pool->first;
+
+    if (l->state != WARM_CLOSING)
+        link_enter(l, WARM_CLOSING);
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    l->model->links--;
+}
+
+static void
+place_post(struct place *place)
+{
+    if (place->posted || place->gone)
+        return;
+    place->posted = true;
+    loop_post(place->loop, &place->task);
+}
+
+static bool
+is_coming(const struct warm_link *l, uint64_t now_ms)
+{
+    return l->state == WARM_WANTED || l->state == WARM_OPENING
+           || (l->state == WARM_READY && now_ms < l->until_ms);
+}
+
+/* Links of a model (NULL: of all) that are there for whoever comes next. */
+static unsigned
+coming_count(const struct warm_pool *pool, const struct warm_model *model,
+             uint64_t now_ms)
+{
+    unsigned count = 0;
+
+    for (const struct warm_link *l = pool->first; l; l = l->next)
+        count += (!model || l->model == model) && is_coming(l, now_ms);
+    return count;
+}
+
+/* Where the fewest of them live. */
+static struct place *
+place_choose(struct warm_pool *pool)
+{
+    struct place *best = &pool->places[0];
+    unsigned least = UINT32_MAX;
+
+    for (unsigned i = 0; i < pool->place_count; i++) {
+        unsigned count = 0;
+        for (const struct warm_link *l = pool->first; l; l = l->next)
+            count += l->place == &pool->places[i] && l->state <= WARM_READY;
+        if (count < least) {
+            least = count;
+            best = &pool->places[i];
+        }
+    }
+    return best;
+}
+
+static bool
+link_want(struct warm_pool *pool, struct warm_model *model)
+{
+    struct warm_link *l = calloc(1, sizeof(*l));
+
+    if (!l)
+        return false;
+    l->pool = pool;
+    l->place = place_choose(pool);
+    l->model = model;
+    l->state = WARM_WANTED;
+    l->next = pool->first;
+    pool->first = l;
+    model->links++;
+    place_post(l->place);
+    return true;
+}
+
+/* A link that has lived for a while shows that the upstream is well. */
+static void
+successes_note(struct warm_pool *pool, uint64_t now_ms)
+{
+    for (struct warm_link *l = pool->first; l; l = l->next)
+        if (l->state == WARM_READY && now_ms >= l->ready_ms + SETTLED_MS)
+            warm_model_succeeded(l->model);
+}
+
+/* Wants what is missing, the models asked for last first. */
+static void
+plan(struct warm_pool *pool, uint64_t now_ms)
+{
+    struct warm_model *model = NULL;
+
+    if (pool->stopping)
+        return;
+    successes_note(pool, now_ms);
+    unsigned room = coming_count(pool, NULL, now_ms);
+    room = room < pool->max ? pool->max - room : 0;
+    while ((model = warm_models_next(&pool->models, model, now_ms)) != NULL) {
+        unsigned have = coming_count(pool, model, now_ms);
+        unsigned want = warm_model_want(model, pool->links, now_ms);
+        for (; have < want && room && link_want(pool, model); have++)
+            room--;
+    }
+}
+
+/* When this place must look again. */
+static uint64_t
+wake_ms(const struct place *place, uint64_t now_ms)
+{
+    const struct warm_pool *pool = place->pool;
+    uint64_t at = now_ms + pool->refill_ms - warm_jitter(pool->refill_ms / 4);
+    uint64_t due = warm_models_due_ms(&pool->models, now_ms);
+
+    if (due < at)
+        at = due;
+    for (const struct warm_link *l = pool->first; l; l = l->next) {
+        due = l->state == WARM_READY      ? l->until_ms
+              : l->state == WARM_RESERVED ? l->reserved_ms + WARM_CLAIM_MS
+                                          : UINT64_MAX;
+        if (l->state == WARM_READY && l->model->failures
+            && l->ready_ms + SETTLED_MS < due)
+            due = l->ready_ms + SETTLED_MS;
+        if (l->place == place && due < at)
+            at = due;
+    }
+    return at > now_ms + WAKE_MIN_MS ? at - now_ms : WAKE_MIN_MS;
+}
+
+static bool
+is_over(const struct warm_link *l, uint64_t now_ms)
+{
+    switch (l->state) {
+    case WARM_OPENING:
+        return l->pool->stopping;
+    case WARM_READY:
+        return l->pool->stopping || now_ms >= l->until_ms;
+    case WARM_RESERVED:
+        return now_ms >= l->reserved_ms + WARM_CLAIM_MS;
+    default:
+        return false;
+    }
+}
+
+static struct warm_link *
+find_over(const struct place *place, uint64_t now_ms)
+{
+    for (struct warm_link *l = place->pool->first; l; l = l->next)
+        if (l->place == place && is_over(l, now_ms))
+            return l;
+    return NULL;
+}
+
+static struct warm_link *
+find_state(const struct place *place, enum warm_state state)
+{
+    for (struct warm_link *l = place->pool->first; l; l = l->next)
+        if (l->place == place && l->state == state)
+            return l;
+    return NULL;
+}
+
+static bool
+has_links(const struct place *place)
+{
+    for (const struct warm_link *l = place->pool->first; l; l = l->next)
+        if (l->place == place)
+            return true;
+    return false;
+}
+
+/* --- what links report, on their loops */
+
+static void
+on_link_event(void *arg, const char *json, size_t bytes)
+{
+    struct warm_link *l = arg;
+    struct warm_pool *pool = l->pool;
+    uint64_t now_ms = clock_now_ms();
+
+    if (realtime_type_of(json, bytes) != REALTIME_SESSION_CREATED)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    if (l->state == WARM_OPENING) {
+        l->ready_ms = now_ms;
+        l->until_ms = now_ms + pool->ttl_ms - warm_jitter(pool->ttl_ms / 5);
+        link_enter(l, WARM_READY);
+        warm_model_proven(l->model);
+        place_post(l->place); /* more of the model, and the timer */
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void
+on_link_writable(void *arg)
+{
+    (void) arg; /* nothing is sent on a link that waits */
+}
+
+static void
+on_link_closed(void *arg, uint16_t code, const char *reason)
+{
+    struct warm_link *l = arg;
+    struct warm_pool *pool = l->pool;
+    uint64_t now_ms = clock_now_ms();
+
+    (void) code;
+    (void) reason;
+    pthread_mutex_lock(&pool->mutex);
+    if (l->state == WARM_OPENING
+        || (l->state == WARM_READY && now_ms < l->ready_ms + SETTLED_MS))
+        warm_model_failed(l->model, now_ms);
+    link_remove(l);
+    place_post(l->place);
+    pthread_mutex_unlock(&pool->mutex);
+    free(l);
+}
+
+static const struct model_link_handlers link_handlers = {
+    on_link_event, on_link_writable, on_link_closed};
+
+/* --- a place at work, on its loop */
+
+static int
+link_open(struct warm_link *l)
+{
+    struct warm_pool *pool = l->pool;
+    const char *const names[] = {pool->upstream};
+    const struct model_link_config cfg = {
+        .loop = l->place->loop,
+        .session_id = "warm",
+        .model = l->model->name,
+        .upstreams = names,
+        .upstream_count = 1,
+    };
+
+    return pool->open(&l->link, &cfg, &link_handlers, l, pool->open_arg);
+}
+
+/* The mutex is held on entry and on return, but not meanwhile. */
+static void
+wanted_open(struct place *place)
+{
+    struct warm_pool *pool = place->pool;
+    struct warm_link *l;
+
+    while ((l = find_state(place, WARM_WANTED)) != NULL) {
+        if (pool->stopping) {
+            link_remove(l);
+            free(l);
+            continue;
+        }
+        link_enter(l, WARM_OPENING);
+        pthread_mutex_unlock(&pool->mutex);
+        int result = link_open(l);
+        pthread_mutex_lock(&pool->mutex);
+        if (result) {
+            warm_model_failed(l->model, clock_now_ms());
+            link_remove(l);
+            free(l);
+        }
+    }
+}
+
+/* As wanted_open. */
+static void
+over_close(struct place *place)
+{
+    struct warm_pool *pool = place->pool;
+    struct warm_link *l;
+
+    while ((l = find_over(place, clock_now_ms())) != NULL) {
+        struct model_link *link = l->link;
+        if (l->state == WARM_READY && !pool->stopping)
+            metric_add(pool->expired, 1);
+        link_enter(l, WARM_CLOSING);
+        pthread_mutex_unlock(&pool->mutex);
+        model_link_close(link);
+        pthread_mutex_lock(&pool->mutex);
+    }
+}
+
+/* With the mutex held. */
+static void
+place_rest(struct place *place)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    if (!place->pool->stopping) {
+        if (place->timer)
+            loop_timer_start(place->timer, wake_ms(place, now_ms), 0);
+        return;
+    }
+    if (place->timer && find_state(place, WARM_RESERVED))
+        loop_timer_start(place->timer, wake_ms(place, now_ms), 0);
+    if (has_links(place))
+        return;
+    loop_timer_destroy(&place->timer);
+    place->gone = true;
+}
+
+static void
+place_work(struct place *place)
+{
+    struct warm_pool *pool = place->pool;
+
+    pthread_mutex_lock(&pool->mutex);
+    plan(pool, clock_now_ms());
+    wanted_open(place);
+    over_close(place);
+    place_rest(place);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void
+on_timer(void *arg)
+{
+    place_work(arg);
+}
+
+static void
+on_task(struct loop_task *task, void *arg)
+{
+    struct place *place = arg;
+
+    (void) task;
+    pthread_mutex_lock(&place->pool->mutex);
+    place->posted = false;
+    if (!place->timer && !place->pool->stopping
+        && loop_timer_create(&place->timer, place->loop, on_timer, place))
+        LOG(ERROR, "warm", "event=no_timer error=\"no memory\"");
+    pthread_mutex_unlock(&place->pool->mutex);
+    place_work(place);
+}
+
+/* --- life */
+
+static void
+metrics_open(struct warm_pool *pool)
+{
+    pool->taken = metric_register(METRIC_COUNTER, "voiced_warm_taken_total",
+                                  "Sessions that began on a warm link");
+    pool->missed = metric_register(METRIC_COUNTER, "voiced_warm_missed_total",
+                                   "Sessions that found no warm link");
+    pool->expired = metric_register(METRIC_COUNTER, "voiced_warm_expired_total",
+                                    "Warm links closed unused at their time");
+    pool->count =
+        metric_register(METRIC_GAUGE, "voiced_warm_links", "Warm links ready");
+}
+
+static void
+places_init(struct warm_pool *pool, struct loop **loops)
+{
+    for (unsigned i = 0; i < pool->place_count; i++) {
+        struct place *place = &pool->places[i];
+        place->pool = pool;
+        place->loop = loops[i];
+        place->task.run = on_task;
+        place->task.arg = place;
+    }
+}
+
+int
+warm_pool_create(struct warm_pool **pp, const struct warm_pool_config *cfg)
+{
+    struct warm_pool *pool =
+        calloc(1, sizeof(*pool) + cfg->loop_count * sizeof(pool->places[0]));
+    char *upstream = strdup(cfg->upstream);
+
+    if (!pool || !upstream) {
+        free(pool);
+        free(upstream);
+        return UV_ENOMEM;
+    }
+    pthread_mutex_init(&pool->mutex, NULL);
+    pool->open = cfg->open;
+    pool->open_arg = cfg->open_arg;
+    pool->upstream = upstream;
+    pool->links = cfg->links;
+    pool->max = cfg->max;
+    pool->ttl_ms = cfg->ttl_ms;
+    pool->refill_ms = cfg->refill_ms;
+    pool->place_count = cfg->loop_count;
+    metrics_open(pool);
+    places_init(pool, cfg->loops);
+    if (cfg->model && *cfg->model)
+        warm_models_keep(&pool->models, cfg->model);
+    *pp = pool;
+    pthread_mutex_lock(&pool->mutex);
+    for (unsigned i = 0; i < pool->place_count; i++)
+        place_post(&pool->places[i]);
+    pthread_mutex_unlock(&pool->mutex);
+    return 0;
+}
+
+void
+warm_pool_stop(struct warm_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->stopping = true;
+    for (unsigned i = 0; i < pool->place_count; i++)
+        place_post(&pool->places[i]);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+bool
+warm_pool_is_stopped(struct warm_pool *pool)
+{
+    bool stopped = true;
+
+    pthread_mutex_lock(&pool->mutex);
+    for (unsigned i = 0; i < pool->place_count; i++)
+        stopped = stopped && pool->places[i].gone && !pool->places[i].posted;
+    pthread_mutex_unlock(&pool->mutex);
+    return stopped;
+}
+
+void
+warm_pool_destroy(struct warm_pool **pp)
+{
+    struct warm_pool *pool = *pp;
+    struct warm_link *l;
+
+    *pp = NULL;
+    if (!pool)
+        return;
+    if (pool->first)
+        LOG(ALERT, "warm", "event=destroyed links_left=1");
+    while ((l = pool->first) != NULL) {
+        pool->first = l->next;
+        free(l);
+    }
+    warm_models_deinit(&pool->models);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->upstream);
+    free(pool);
+}
+
+/* --- taking */
+
+/* The one that has waited longest. */
+static struct warm_link *
+find_ready(const struct warm_pool *pool, const struct warm_model *model,
+           uint64_t now_ms)
+{
+    struct warm_link *best = NULL;
+
+    for (struct warm_link *l = pool->first; l; l = l->next)
+        if (l->state == WARM_READY && l->model == model && now_ms < l->until_ms
+            && (!best || l->ready_ms < best->ready_ms))
+            best = l;
+    return best;
+}
+
+int
+warm_pool_take(struct warm_pool *pool, const char *model, struct loop **loop,
+               uint64_t *ticket)
+{
+    uint64_t now_ms = clock_now_ms();
+    struct warm_link *l = NULL;
+
+    pthread_mutex_lock(&pool->mutex);
+    if (!pool->stopping) {
+        struct warm_model *m = warm_models_ask(&pool->models, model, now_ms);
+        if (m)
+            l = find_ready(pool, m, now_ms);
+    }
+    if (l) {
+        l->ticket = ++pool->tickets;
+        l->reserved_ms = now_ms;
+        link_enter(l, WARM_RESERVED);
+        *loop = l->place->loop;
+        *ticket = l->ticket;
+    }
+    plan(pool, now_ms);
+    pthread_mutex_unlock(&pool->mutex);
+    if (!l)
+        metric_add(pool->missed, 1);
+    return l ? 0 : UV_ENOENT;
+}
+
+static struct warm_link *
+find_ticket(const struct warm_pool *pool, uint64_t ticket)
+{
+    for (struct warm_link *l = pool->first; l; l = l->next)
+        if (l->state == WARM_RESERVED && l->ticket == ticket)
+            return l;
+    return NULL;
+}
+
+void
+warm_pool_give_back(struct warm_pool *pool, uint64_t ticket)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct warm_link *l = find_ticket(pool, ticket);
+    if (l) {
+        link_enter(l, WARM_READY);
+        place_post(l->place);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+int
+warm_pool_claim(struct warm_pool *pool, uint64_t ticket, struct model_link **lp,
+                const struct model_link_handlers *handlers, void *arg)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct warm_link *l = find_ticket(pool, ticket);
+    if (l && clock_now_ms() >= l->ready_ms + pool->ttl_ms) {
+        link_enter(l, WARM_READY); /* over: its place closes it */
+        place_post(l->place);
+        l = NULL;
+    }
+    if (l) {
+        link_remove(l);
+        if (pool->stopping)
+            place_post(l->place);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    metric_add(l ? pool->taken : pool->missed, 1);
+    if (!l)
+        return UV_ENOENT;
+    *lp = l->link;
+    model_link_adopt(l->link, handlers, arg);
+    free(l);
+    return 0;
+}
+
+unsigned
+warm_pool_count(struct warm_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    unsigned ready = pool->ready;
+    pthread_mutex_unlock(&pool->mutex);
+    return ready;
+}
+
+const char *
+warm_pool_upstream(const struct warm_pool *pool)
+{
+    return pool->upstream;
+}
