@@ -286,6 +286,21 @@ on_job(struct loop_task *task, void *arg)
     free(job);
 }
 
+/* The shortest time after which one of the upstreams ends a session. */
+static uint64_t
+upstream_cap_ms(const struct server_config *config)
+{
+    uint64_t cap_ms = 0;
+
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        uint64_t ms = config->upstreams[i].max_session_ms;
+
+        if (ms && (!cap_ms || ms < cap_ms))
+            cap_ms = ms;
+    }
+    return cap_ms;
+}
+
 static struct job *
 job_create(struct connect *c, struct loop *loop)
 {
@@ -316,6 +331,8 @@ job_create(struct connect *c, struct loop *loop)
         .warm_ticket = c->ticket,
         .max_message_bytes = c->api->config->max_message_bytes,
         .client_dialect = api_client_dialect(c->rq),
+        .model_can_be_lost = c->api->config->upstream_count > 0,
+        .upstream_cap_ms = upstream_cap_ms(c->api->config),
         .resumes = c->api->resumes,
         .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
         .max_session_ms = c->api->config->limits.session_ms,

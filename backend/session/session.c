@@ -20,6 +20,7 @@
 #include "session/session_registry.h"
 #include "session/session_summary.h"
 #include "session/session_up.h"
+#include "session/session_upstream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -289,26 +290,6 @@ on_client_writable(void *arg)
     session_down_writable(&s->down);
 }
 
-static enum session_end_reason
-client_reason(const struct session *s, uint16_t code)
-{
-    if (code == WS_CLOSE_GOING_AWAY && s->state == SESSION_DRAINING)
-        return END_DRAINED; /* NGINX's, its time being over */
-    switch (code) {
-    case WS_CLOSE_LOST:
-        return END_CLIENT_LOST;
-    case WS_CLOSE_PROTOCOL_ERROR:
-    case WS_CLOSE_BAD_PAYLOAD:
-        return END_PROTOCOL_ERROR;
-    case WS_CLOSE_TOO_BIG:
-        return END_MESSAGE_TOO_BIG;
-    case WS_CLOSE_TRY_LATER:
-        return END_OVERLOADED;
-    default:
-        return END_CLIENT_CLOSED;
-    }
-}
-
 /* A connection that was lost, not one that somebody closed. */
 static bool
 on_client_lost(void *arg, uint16_t code)
@@ -347,7 +328,7 @@ on_client_closed(void *arg, uint16_t code, const char *reason)
     struct session *s = arg;
 
     client_enter(s, CLIENT_NONE);
-    end(s, client_reason(s, code), code, reason);
+    end(s, session_end_of(code, s->state == SESSION_DRAINING), code, reason);
 }
 
 static void
@@ -467,8 +448,14 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
     session_unref(s);
 }
 
-static const struct model_link_handlers link_handlers = {
-    on_link_event, on_link_writable, on_link_closed};
+static void
+on_link_swapping(void *arg, bool swapping)
+{
+    upstream_enter(arg, swapping ? UPSTREAM_SWAPPING : UPSTREAM_READY);
+}
+
+static const struct session_upstream_handlers link_handlers = {
+    {on_link_event, on_link_writable, on_link_closed}, on_link_swapping};
 
 /* --- the start */
 
@@ -502,21 +489,27 @@ client_open(struct session *s, const struct session_config *cfg)
 static void
 upstream_open(struct session *s, const struct session_config *cfg)
 {
-    const struct model_link_config model = {
-        .loop = cfg->loop,
-        .session_id = s->id,
-        .model = s->entry.model,
-        .upstreams = (const char *const *) s->policy->upstream.items,
-        .upstream_count = s->policy->upstream.count,
-        .intent = cfg->intent,
-        .safety_id = cfg->safety_id,
-        .warm_ticket = cfg->warm_ticket,
+    const struct session_upstream_config upstream = {
+        .link =
+            {
+                .loop = cfg->loop,
+                .session_id = s->id,
+                .model = s->entry.model,
+                .upstreams = (const char *const *) s->policy->upstream.items,
+                .upstream_count = s->policy->upstream.count,
+                .intent = cfg->intent,
+                .safety_id = cfg->safety_id,
+                .warm_ticket = cfg->warm_ticket,
+            },
+        .open_model = cfg->open_model,
+        .open_model_arg = cfg->open_model_arg,
+        .can_be_lost = cfg->model_can_be_lost && !cfg->intent,
+        .max_session_ms = cfg->upstream_cap_ms,
     };
     int result = session_down_bind(&s->down, cfg->bound_session);
 
     if (!result)
-        result = cfg->open_model(&s->link, &model, &link_handlers, s,
-                                 cfg->open_model_arg);
+        result = session_upstream_open(&s->link, &upstream, &link_handlers, s);
     if (result) {
         s->link = NULL;
         upstream_enter(s, UPSTREAM_LOST);

@@ -68,6 +68,26 @@ session_end_code(enum session_end_reason reason)
     return reasons[reason].code;
 }
 
+enum session_end_reason
+session_end_of(uint16_t code, bool draining)
+{
+    if (code == WS_CLOSE_GOING_AWAY && draining)
+        return END_DRAINED;
+    switch (code) {
+    case WS_CLOSE_LOST:
+        return END_CLIENT_LOST;
+    case WS_CLOSE_PROTOCOL_ERROR:
+    case WS_CLOSE_BAD_PAYLOAD:
+        return END_PROTOCOL_ERROR;
+    case WS_CLOSE_TOO_BIG:
+        return END_MESSAGE_TOO_BIG;
+    case WS_CLOSE_TRY_LATER:
+        return END_OVERLOADED;
+    default:
+        return END_CLIENT_CLOSED;
+    }
+}
+
 /* Id and model are plain characters; api_realtime lets no others in. */
 void
 session_publish(struct event_bus *events, const struct session_entry *e,

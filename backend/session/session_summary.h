@@ -34,6 +34,9 @@ void session_end_count(enum session_end_reason reason);
 const char *session_end_text(enum session_end_reason reason);
 uint16_t session_end_code(enum session_end_reason reason);
 
+/* What a client's close code says. A draining NGINX goes with 1001. */
+enum session_end_reason session_end_of(uint16_t code, bool draining);
+
 /* Tells the event bus (NULL: nobody) of a session; reason may be NULL. */
 void session_publish(struct event_bus *events, const struct session_entry *e,
                      const char *type, const char *reason);
