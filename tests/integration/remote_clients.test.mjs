@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// All the tests of clients once more, with a second stack as the model: the
+// outer voiced relays to the inner one over TLS, and no client may notice.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import test from 'node:test';
+import { assertSpoken } from './lib/expect.mjs';
+import { startStack } from './lib/stack.mjs';
+
+process.env.VOICE_TEST_REMOTE = '1';
+
+test('the inner stack answers, and sees the outer one alone', async (t) => {
+    const stack = await startStack(t, { voiced: { auth: 'keys', keys: ['me'] } });
+    const client = await stack.connect(t, { key: stack.voiced.keys.me });
+    await client.next('session.created');
+    const [outer] = await stack.voiced.sessions();
+    const [inner] = await stack.inner.voiced.sessions();
+    assert.equal(outer.id, client.sessionId);
+    assert.notEqual(inner.id, outer.id);
+    client.sayText('What is seven plus five?');
+    assert.match(assertSpoken(client, await client.respond()), /twelve|12/i);
+    await client.close();
+    const summary = await stack.inner.voiced.summary(inner.id);
+    assert.equal(summary.model, 'gpt-realtime');
+});
+
+for (const name of readdirSync(import.meta.dirname).sort()) {
+    if (/^client_.*\.test\.mjs$/.test(name)) {
+        await import(`./${name}`);
+    }
+}
