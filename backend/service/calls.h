@@ -2,11 +2,14 @@
 
 /*
  * The calls that were made here (WebRTC, or SIP calls taken): whose they are,
- * where they run and what their session was told, in memory and, with a store,
+ * where they run and what their session was told; in memory, and with a store
  * for every instance. One instance owns a call: it keeps a sideband on it and
  * renews its lease. A call whose owner is gone is claimed by exactly one of
- * those that look. Any thread; handlers run on the loop given. Owns its table
- * and its timer. Refuses more than CALLS_MAX calls.
+ * those that look. Any thread; the handler runs on the loop given. Owns its
+ * table and its timer. Refuses more than CALLS_MAX calls.
+ *
+ *   calls_put ─► table ─► store          store ─► claim ─► table ─► handler
+ *   every CALLS_LOOK_MS: renew what is ours, claim what is nobody's
  */
 
 #ifndef VOICE_CALLS_H
@@ -18,12 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CALLS_MAX       8192 /* of this instance, in memory */
-#define CALLS_ID_BYTES  128
-#define CALLS_RENEW_MS  5000     /* leases are renewed, orphans looked for */
-#define CALLS_LEASE_MS  15000    /* without a renewal the owner is gone */
-#define CALLS_OLDEST_MS 10800000 /* no call lasts longer: it is forgotten */
-#define CALLS_LOOKUP_MS 5000
+#define CALLS_MAX      8192 /* of this instance */
+#define CALLS_ID_BYTES 128
+#define CALLS_LOOK_MS  3000
+#define CALLS_LEASE_MS 10000 /* not renewed for so long: the owner is gone */
 
 struct calls;
 struct store;
@@ -35,53 +36,61 @@ struct call_info {
     const char *upstream; /* its name in voiced.conf */
     const char *model;
     const char *policy;  /* VOICE_POLICY as it was when the call was made */
-    const char *session; /* JSON object: what the session was told */
+    const char *session; /* JSON object: what its maker asked for */
+    int64_t created_ms;  /* Unix time */
 };
 
-/* A call that has become ours by a claim: keep a sideband on it, then end by
- * calls_end or calls_release. 0; anything else: it is released at once and
- * looked for again. On the loop. */
-typedef int calls_claimed_h(const struct call_info *call, void *arg);
+enum call_standing {
+    CALL_OURS,
+    CALL_WANTED, /* we drain, another process would keep it: release it */
+    CALL_LOST    /* somebody else has it: forget it */
+};
+
+/*
+ * A call that needs a sideband: claimed, or released and nobody else's. On the
+ * loop; borrowed. 0: it is kept until calls_end, _release or _forget;
+ * UV_EINVAL: it can't be kept here, it stays without; anything else: not now,
+ * the handler is asked again.
+ */
+typedef int calls_keep_h(void *arg, const struct call_info *call);
 
 struct calls_config {
     struct loop *loop;
     struct store *store; /* NULL: in memory alone */
-    calls_claimed_h *claimed;
+    calls_keep_h *keep;
     void *arg;
 };
 
 int calls_create(struct calls **cp, const struct calls_config *cfg);
-/* Loops still run. No handler runs after it; what is ours is left to its
- * lease. */
+/* While its loop runs: stops looking. The store's answers may still come. */
 void calls_close(struct calls *c);
-/* When nobody calls any more. */
+/* When its loop and the store are gone. NULL is fine. */
 void calls_destroy(struct calls **cp);
 
-/* Claims nothing any more; who keeps a sideband looks and gives it away. */
+/* Any thread: claims nothing any more. */
 void calls_drain(struct calls *c);
-bool calls_is_draining(const struct calls *c);
-/* Whether another process would take a call that is released. */
-bool calls_is_shared(const struct calls *c);
 
-/* A call just made; it is ours. 0, UV_ENOBUFS, UV_EEXIST, UV_ENOMEM. */
+/* A call just made here: ours, and kept by the caller as by calls_keep_h. 0;
+ * UV_ENOBUFS, UV_EEXIST, UV_ENOMEM. */
 int calls_put(struct calls *c, const struct call_info *call);
-/* It is over (`why`: one word, for the store); or: somebody else may have it.
- * Unknown ids are nobody's business. */
+/* It is over; `why`: one word, for the store. */
 void calls_end(struct calls *c, const char *id, const char *why);
+/* Whoever wants it may have it: another process, or we by the handler. */
 void calls_release(struct calls *c, const char *id);
-
-/* Asks the store's one call; `call` is NULL when it is not this tenant's, is
- * over, or was never made. Once, on the store's thread or inside the call. */
-typedef void calls_found_h(void *arg, const struct call_info *call);
+/* Somebody else has it. */
+void calls_forget(struct calls *c, const char *id);
+enum call_standing calls_standing(struct calls *c, const char *id);
 
 /*
- * 0: `found` has run or will run. UV_EBUSY: the store takes no more.
- * Memory is looked at first, then the store.
+ * A copy of a call of this instance, given (free it). 0; UV_ENOENT: not here;
+ * UV_EACCES: another tenant's; UV_ENOMEM. call_find asks the store too.
  */
-int calls_find(struct calls *c, const char *tenant, const char *id,
-               calls_found_h *found, void *arg);
+struct call;
+int calls_copy(struct calls *c, const char *tenant, const char *id,
+               struct call **copy);
+struct store *calls_store(const struct calls *c); /* NULL: none */
 
-/* Of this instance. */
+/* Calls of this instance. Any thread. */
 size_t calls_count(struct calls *c);
 
 #endif

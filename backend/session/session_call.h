@@ -3,11 +3,12 @@
 /*
  * The server's own sideband on a call whose audio goes past us (WebRTC, SIP):
  * a session without a client leg. Lives on one loop. Opens a model_link with
- * the call's id, tells the session what the policy wants, counts the usage,
- * comes back when the link is lost, and ends with the call.
+ * the call's id, tells a call that was just made what its session is to be,
+ * counts the usage, comes back when the link is lost, and ends with the call.
+ * The same call has the same session id, whichever instance keeps it.
  *
  *   provider ─► model_link ─► session_call ─► usage, events, log
- *   provider ◄─ model_link ◄─ session.update (the policy)
+ *   provider ◄─ model_link ◄─ session.update (policy, what its maker asked for)
  */
 
 #ifndef VOICE_SESSION_CALL_H
@@ -18,24 +19,30 @@
 
 #include <stdbool.h>
 
+#define SESSION_CALL_LOOK_MS    500
+#define SESSION_CALL_YOUNG_MS   20000  /* so long a call may not be there yet */
+#define SESSION_CALL_GIVE_UP_MS 600000 /* without a link: the call is over */
+#define SESSION_CALL_GIVE_MS    5000   /* a drain waits for a calm moment */
+#define SESSION_CALL_OLDEST_MS  10800000 /* no provider's call lasts longer */
+
+/* What calls have in common; borrowed for the life of the sessions. */
 struct session_call_config {
-    struct loop *loop; /* with a slot of the registry reserved */
     struct session_registry *registry;
     struct event_bus *events; /* may be NULL */
     struct calls *calls;
-    struct usage *usage; /* may be NULL */
     session_open_model_h *open_model;
     void *open_model_arg;
-    bool made; /* just made, not claimed from another instance */
 };
 
 /*
- * Any thread. The call is ours (calls_put or a claim); everything is copied.
- * The sideband opens on the loop; at its end the call is ended or released,
- * the slot given back. 0; or UV_EINVAL (policy), UV_ENOMEM: slot and call are
+ * Any thread. The call is ours (calls_put, or the keep handler runs), the loop
+ * has a slot of the registry reserved; the call's texts are copied. The
+ * sideband opens on the loop; at its end the call is ended, released or
+ * forgotten and the slot given back. `made`: its session was not told anything
+ * yet. 0; UV_EINVAL (the policy can't be read), UV_ENOMEM: slot and call are
  * still the caller's.
  */
-int session_call_start(const struct session_call_config *cfg,
-                       const struct call_info *call);
+int session_call_start(const struct session_call_config *cfg, struct loop *loop,
+                       const struct call_info *info, bool made);
 
 #endif
