@@ -7,7 +7,8 @@
  * threads and speech threads.
  *
  *   listening sockets ─► gates ─► router ─► answers, or sessions on loops
- *                                             └► server_model ─► upstreams, or offline
+ *                                             └► server_model ─► upstreams, or
+ * offline
  */
 
 #ifndef VOICE_SERVER_H

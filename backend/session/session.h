@@ -75,7 +75,7 @@ struct session_config {
     void *open_model_arg;
     bool model_can_be_lost;   /* remote: another link takes its place */
     uint64_t upstream_cap_ms; /* the provider ends sessions then; 0 never */
-    uint64_t warm_ticket;  /* of the loop above; 0: none */
+    uint64_t warm_ticket;     /* of the loop above; 0: none */
     const char *intent;    /* "transcription", copied; NULL: a conversation */
     const char *safety_id; /* of the end user, copied; NULL: not known */
     size_t max_message_bytes;
