@@ -725,7 +725,7 @@ test_killed_before_the_item(void **state)
     history_down(h, "{'type':'input_audio_buffer.committed','item_id':"
                     "'item_u1','previous_item_id':null}");
     json_t *events = history_close(h);
-    assert_types(events, "conversation.item.added");
+    assert_types(events, "conversation.item.added conversation.item.done");
     assert_at(events, "0.item.id", "item_u1");
     assert_at(events, "0.item.content.0.type", "input_audio");
     json_decref(events);
