@@ -400,7 +400,7 @@ session_history_replay(struct session_history *h,
         if (!item->listed)
             continue;
         any_replay(h, item, &script);
-        item->replayed = true;
+        item->sent = HISTORY_SENT;
     }
     return history_script_run(&script, on_replay_line, &replayer);
 }
@@ -410,10 +410,26 @@ session_history_refused(struct session_history *h, const char *item_id)
 {
     struct history_item *item = history_items_find(&h->items, item_id);
 
-    if (!item)
-        return;
-    h->refused++;
-    history_items_unlist(&h->items, item);
+    if (item)
+        item->sent = HISTORY_REFUSED;
+}
+
+/* The new model is the model. */
+static void
+replay_settle(struct session_history *h)
+{
+    struct history_item *item, *next;
+
+    for (item = h->items.first; item; item = next) {
+        next = item->next;
+        if (item->sent == HISTORY_SENT) {
+            item->replayed = true;
+            item->sent = HISTORY_UNSENT;
+        } else if (item->sent == HISTORY_REFUSED) {
+            h->refused++;
+            history_items_unlist(&h->items, item);
+        }
+    }
 }
 
 static void
@@ -453,6 +469,7 @@ session_history_resume(struct session_history *h, session_history_emit_h *emit,
     const struct history_owed *owed, *commit = last_commit(h);
 
     history_script_init(&script);
+    replay_settle(h);
     if (h->turn_waits && !h->speech && !history_owed_has_response(&h->owed))
         response_ask(h, NULL);
     for (owed = h->owed.first; owed; owed = owed->next) {

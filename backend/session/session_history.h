@@ -94,13 +94,14 @@ int session_history_close_response(struct session_history *h,
  * that says so, of an assistant an ellipsis, so that the id stays one. An
  * output that stands before its call comes right behind it; an output without a
  * call, or a second one, and a call without all its arguments are left out. May
- * be asked again, for another attempt. 0 or UV_ENOMEM (the attempt is worth
- * nothing then).
+ * be asked again, for another attempt, and come to nothing. 0 or UV_ENOMEM (the
+ * attempt is worth nothing then).
  */
 int session_history_replay(struct session_history *h,
                            session_history_replay_h *emit, void *arg);
 
-/* The new model refused this item (its id in the replay): it is forgotten. */
+/* The new model refused this item (its id in the replay): it is forgotten
+ * when that model is resumed. */
 void session_history_refused(struct session_history *h, const char *item_id);
 
 /*

@@ -43,6 +43,9 @@ struct history_part {
     bool cut;        /* truncated: takes no more */
 };
 
+/* What became of it in the last replay; it counts when that is resumed. */
+enum history_sent { HISTORY_UNSENT, HISTORY_SENT, HISTORY_REFUSED };
+
 struct history_response;
 
 struct history_item {
@@ -56,7 +59,7 @@ struct history_item {
     size_t counted; /* bytes that the list has counted for it */
     uint32_t output_index;
     uint8_t part_count;
-    uint8_t kind, role;
+    uint8_t kind, role, sent;
     bool listed;     /* is part of the conversation */
     bool told_added; /* conversation.item.added went to the client */
     bool told_done;

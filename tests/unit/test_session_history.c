@@ -349,7 +349,11 @@ test_truncate_replayed(void **state)
     history_say_end(h, "resp_1", "item_a1", "one two");
     assert_false(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
                                          strlen(cut), on_told, told));
+    json_decref(history_replay(h)); /* comes to nothing */
+    assert_false(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
+                                         strlen(cut), on_told, told));
     json_decref(history_replay(h));
+    json_decref(history_resume(h));
     assert_true(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
                                         strlen(cut), on_told, told));
     assert_int_equal(json_array_size(told), 1);
