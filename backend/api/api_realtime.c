@@ -51,6 +51,7 @@ struct job {
     char model[MODEL_BYTES];
     char token[SESSION_TOKEN_BYTES]; /* "" none */
     char safety_id[SAFETY_ID_BYTES];
+    struct warm_pool *warm;
 };
 
 static void
@@ -280,6 +281,8 @@ on_job(struct loop_task *task, void *arg)
     if (result) {
         LOG(ERROR, job->id, "event=session_start error=\"%s\"",
             uv_strerror(result));
+        if (job->session.warm_ticket)
+            warm_pool_give_back(job->warm, job->session.warm_ticket);
         session_registry_release(job->session.registry, job->session.loop);
     }
     policy_put(&job->session.policy);
@@ -312,6 +315,7 @@ job_create(struct connect *c, struct loop *loop)
     snprintf(job->tenant, sizeof(job->tenant), "%s", api_tenant(c->rq));
     snprintf(job->model, sizeof(job->model), "%s", c->model);
     snprintf(job->safety_id, sizeof(job->safety_id), "%s", c->safety_id);
+    job->warm = c->api->warm;
     job->echo = c->api->config->bench.echo;
     job->task.run = on_job;
     job->task.arg = job;

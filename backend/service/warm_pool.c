@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "codec/realtime_event.h"
 #include "gate/crypto.h"
+#include "service/warm_links.h"
 #include "service/warm_models.h"
 
 #include <pthread.h>
@@ -27,34 +28,7 @@
 #define SETTLED_MS  2000 /* a link that lives so long was a success */
 #define WAKE_MIN_MS 10
 
-/* X(state, name) */
-#define WARM_STATES(X)                                                         \
-    X(WARM_WANTED, "wanted")                                                   \
-    X(WARM_OPENING, "opening")                                                 \
-    X(WARM_READY, "ready")                                                     \
-    X(WARM_RESERVED, "reserved") /* for the holder of the ticket */            \
-    X(WARM_CLOSING, "closing")
-
-enum warm_state {
-#define X(state, name) state,
-    WARM_STATES(X)
-#undef X
-};
-
-struct warm_link {
-    struct warm_link *next;
-    struct warm_pool *pool;
-    struct place *place;
-    struct warm_model *model;
-    struct model_link *link; /* of the loop; NULL while it is wanted */
-    enum warm_state state;
-    uint64_t ticket;
-    uint64_t ready_ms;
-    uint64_t until_ms;    /* not taken from then on */
-    uint64_t reserved_ms; /* WARM_RESERVED: since */
-};
-
-struct place {
+struct warm_place {
     struct warm_pool *pool;
     struct loop *loop;
     struct loop_timer *timer; /* of the loop */
@@ -74,48 +48,17 @@ struct warm_pool {
     uint64_t refill_ms;
     bool stopping;
     uint64_t tickets;
-    unsigned ready;
-    struct warm_link *first;
+    struct warm_links list;
     struct warm_models models;
-    struct metric *taken, *missed, *expired, *count;
+    struct metric *taken, *missed, *expired;
     unsigned place_count;
-    struct place places[];
+    struct warm_place places[];
 };
 
 /* --- with the mutex held */
 
 static void
-link_enter(struct warm_link *l, enum warm_state state)
-{
-    static const char *const names[] = {
-#define X(id, name) name,
-        WARM_STATES(X)
-#undef X
-    };
-    struct warm_pool *pool = l->pool;
-
-    LOG(DEBUG, "warm", "model=%s state=%s->%s", l->model->name, names[l->state],
-        names[state]);
-    pool->ready += (state == WARM_READY) - (l->state == WARM_READY);
-    metric_set(pool->count, pool->ready);
-    l->state = state;
-}
-
-static void
-link_remove(struct warm_link *l)
-{
-    struct warm_link **at = &l->pool->first;
-
-    if (l->state != WARM_CLOSING)
-        link_enter(l, WARM_CLOSING);
-    while (*at != l)
-        at = &(*at)->next;
-    *at = l->next;
-    l->model->links--;
-}
-
-static void
-place_post(struct place *place)
+place_post(struct warm_place *place)
 {
     if (place->posted || place->gone)
         return;
@@ -123,36 +66,15 @@ place_post(struct place *place)
     loop_post(place->loop, &place->task);
 }
 
-static bool
-is_coming(const struct warm_link *l, uint64_t now_ms)
-{
-    return l->state == WARM_WANTED || l->state == WARM_OPENING
-           || (l->state == WARM_READY && now_ms < l->until_ms);
-}
-
-/* Links of a model (NULL: of all) that are there for whoever comes next. */
-static unsigned
-coming_count(const struct warm_pool *pool, const struct warm_model *model,
-             uint64_t now_ms)
-{
-    unsigned count = 0;
-
-    for (const struct warm_link *l = pool->first; l; l = l->next)
-        count += (!model || l->model == model) && is_coming(l, now_ms);
-    return count;
-}
-
 /* Where the fewest of them live. */
-static struct place *
+static struct warm_place *
 place_choose(struct warm_pool *pool)
 {
-    struct place *best = &pool->places[0];
+    struct warm_place *best = &pool->places[0];
     unsigned least = UINT32_MAX;
 
     for (unsigned i = 0; i < pool->place_count; i++) {
-        unsigned count = 0;
-        for (const struct warm_link *l = pool->first; l; l = l->next)
-            count += l->place == &pool->places[i] && l->state <= WARM_READY;
+        unsigned count = warm_links_at(&pool->list, &pool->places[i]);
         if (count < least) {
             least = count;
             best = &pool->places[i];
@@ -164,18 +86,11 @@ place_choose(struct warm_pool *pool)
 static bool
 link_want(struct warm_pool *pool, struct warm_model *model)
 {
-    struct warm_link *l = calloc(1, sizeof(*l));
+    struct warm_place *place = place_choose(pool);
 
-    if (!l)
+    if (!warm_links_add(&pool->list, place, model))
         return false;
-    l->pool = pool;
-    l->place = place_choose(pool);
-    l->model = model;
-    l->state = WARM_WANTED;
-    l->next = pool->first;
-    pool->first = l;
-    model->links++;
-    place_post(l->place);
+    place_post(place);
     return true;
 }
 
@@ -183,7 +98,7 @@ link_want(struct warm_pool *pool, struct warm_model *model)
 static void
 successes_note(struct warm_pool *pool, uint64_t now_ms)
 {
-    for (struct warm_link *l = pool->first; l; l = l->next)
+    for (struct warm_link *l = pool->list.first; l; l = l->next)
         if (l->state == WARM_READY && now_ms >= l->ready_ms + SETTLED_MS)
             warm_model_succeeded(l->model);
 }
@@ -197,10 +112,10 @@ plan(struct warm_pool *pool, uint64_t now_ms)
     if (pool->stopping)
         return;
     successes_note(pool, now_ms);
-    unsigned room = coming_count(pool, NULL, now_ms);
+    unsigned room = warm_links_coming(&pool->list, NULL, now_ms);
     room = room < pool->max ? pool->max - room : 0;
     while ((model = warm_models_next(&pool->models, model, now_ms)) != NULL) {
-        unsigned have = coming_count(pool, model, now_ms);
+        unsigned have = warm_links_coming(&pool->list, model, now_ms);
         unsigned want = warm_model_want(model, pool->links, now_ms);
         for (; have < want && room && link_want(pool, model); have++)
             room--;
@@ -209,7 +124,7 @@ plan(struct warm_pool *pool, uint64_t now_ms)
 
 /* When this place must look again. */
 static uint64_t
-wake_ms(const struct place *place, uint64_t now_ms)
+wake_ms(const struct warm_place *place, uint64_t now_ms)
 {
     const struct warm_pool *pool = place->pool;
     uint64_t at = now_ms + pool->refill_ms - warm_jitter(pool->refill_ms / 4);
@@ -217,7 +132,7 @@ wake_ms(const struct place *place, uint64_t now_ms)
 
     if (due < at)
         at = due;
-    for (const struct warm_link *l = pool->first; l; l = l->next) {
+    for (const struct warm_link *l = pool->list.first; l; l = l->next) {
         due = l->state == WARM_READY      ? l->until_ms
               : l->state == WARM_RESERVED ? l->reserved_ms + WARM_CLAIM_MS
                                           : UINT64_MAX;
@@ -235,9 +150,9 @@ is_over(const struct warm_link *l, uint64_t now_ms)
 {
     switch (l->state) {
     case WARM_OPENING:
-        return l->pool->stopping;
+        return l->place->pool->stopping;
     case WARM_READY:
-        return l->pool->stopping || now_ms >= l->until_ms;
+        return l->place->pool->stopping || now_ms >= l->until_ms;
     case WARM_RESERVED:
         return now_ms >= l->reserved_ms + WARM_CLAIM_MS;
     default:
@@ -246,30 +161,12 @@ is_over(const struct warm_link *l, uint64_t now_ms)
 }
 
 static struct warm_link *
-find_over(const struct place *place, uint64_t now_ms)
+find_over(const struct warm_place *place, uint64_t now_ms)
 {
-    for (struct warm_link *l = place->pool->first; l; l = l->next)
+    for (struct warm_link *l = place->pool->list.first; l; l = l->next)
         if (l->place == place && is_over(l, now_ms))
             return l;
     return NULL;
-}
-
-static struct warm_link *
-find_state(const struct place *place, enum warm_state state)
-{
-    for (struct warm_link *l = place->pool->first; l; l = l->next)
-        if (l->place == place && l->state == state)
-            return l;
-    return NULL;
-}
-
-static bool
-has_links(const struct place *place)
-{
-    for (const struct warm_link *l = place->pool->first; l; l = l->next)
-        if (l->place == place)
-            return true;
-    return false;
 }
 
 /* --- what links report, on their loops */
@@ -278,7 +175,7 @@ static void
 on_link_event(void *arg, const char *json, size_t bytes)
 {
     struct warm_link *l = arg;
-    struct warm_pool *pool = l->pool;
+    struct warm_pool *pool = l->place->pool;
     uint64_t now_ms = clock_now_ms();
 
     if (realtime_type_of(json, bytes) != REALTIME_SESSION_CREATED)
@@ -287,7 +184,7 @@ on_link_event(void *arg, const char *json, size_t bytes)
     if (l->state == WARM_OPENING) {
         l->ready_ms = now_ms;
         l->until_ms = now_ms + pool->ttl_ms - warm_jitter(pool->ttl_ms / 5);
-        link_enter(l, WARM_READY);
+        warm_links_enter(&pool->list, l, WARM_READY);
         warm_model_proven(l->model);
         place_post(l->place); /* more of the model, and the timer */
     }
@@ -304,7 +201,7 @@ static void
 on_link_closed(void *arg, uint16_t code, const char *reason)
 {
     struct warm_link *l = arg;
-    struct warm_pool *pool = l->pool;
+    struct warm_pool *pool = l->place->pool;
     uint64_t now_ms = clock_now_ms();
 
     (void) code;
@@ -313,7 +210,7 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
     if (l->state == WARM_OPENING
         || (l->state == WARM_READY && now_ms < l->ready_ms + SETTLED_MS))
         warm_model_failed(l->model, now_ms);
-    link_remove(l);
+    warm_links_remove(&pool->list, l);
     place_post(l->place);
     pthread_mutex_unlock(&pool->mutex);
     free(l);
@@ -327,7 +224,7 @@ static const struct model_link_handlers link_handlers = {
 static int
 link_open(struct warm_link *l)
 {
-    struct warm_pool *pool = l->pool;
+    struct warm_pool *pool = l->place->pool;
     const char *const names[] = {pool->upstream};
     const struct model_link_config cfg = {
         .loop = l->place->loop,
@@ -342,24 +239,24 @@ link_open(struct warm_link *l)
 
 /* The mutex is held on entry and on return, but not meanwhile. */
 static void
-wanted_open(struct place *place)
+wanted_open(struct warm_place *place)
 {
     struct warm_pool *pool = place->pool;
     struct warm_link *l;
 
-    while ((l = find_state(place, WARM_WANTED)) != NULL) {
+    while ((l = warm_links_in(&pool->list, place, WARM_WANTED)) != NULL) {
         if (pool->stopping) {
-            link_remove(l);
+            warm_links_remove(&pool->list, l);
             free(l);
             continue;
         }
-        link_enter(l, WARM_OPENING);
+        warm_links_enter(&pool->list, l, WARM_OPENING);
         pthread_mutex_unlock(&pool->mutex);
         int result = link_open(l);
         pthread_mutex_lock(&pool->mutex);
         if (result) {
             warm_model_failed(l->model, clock_now_ms());
-            link_remove(l);
+            warm_links_remove(&pool->list, l);
             free(l);
         }
     }
@@ -367,7 +264,7 @@ wanted_open(struct place *place)
 
 /* As wanted_open. */
 static void
-over_close(struct place *place)
+over_close(struct warm_place *place)
 {
     struct warm_pool *pool = place->pool;
     struct warm_link *l;
@@ -376,7 +273,7 @@ over_close(struct place *place)
         struct model_link *link = l->link;
         if (l->state == WARM_READY && !pool->stopping)
             metric_add(pool->expired, 1);
-        link_enter(l, WARM_CLOSING);
+        warm_links_enter(&pool->list, l, WARM_CLOSING);
         pthread_mutex_unlock(&pool->mutex);
         model_link_close(link);
         pthread_mutex_lock(&pool->mutex);
@@ -385,25 +282,26 @@ over_close(struct place *place)
 
 /* With the mutex held. */
 static void
-place_rest(struct place *place)
+place_rest(struct warm_place *place)
 {
+    const struct warm_pool *pool = place->pool;
     uint64_t now_ms = clock_now_ms();
 
-    if (!place->pool->stopping) {
+    if (!pool->stopping) {
         if (place->timer)
             loop_timer_start(place->timer, wake_ms(place, now_ms), 0);
         return;
     }
-    if (place->timer && find_state(place, WARM_RESERVED))
+    if (place->timer && warm_links_in(&pool->list, place, WARM_RESERVED))
         loop_timer_start(place->timer, wake_ms(place, now_ms), 0);
-    if (has_links(place))
+    if (warm_links_has(&pool->list, place))
         return;
     loop_timer_destroy(&place->timer);
     place->gone = true;
 }
 
 static void
-place_work(struct place *place)
+place_work(struct warm_place *place)
 {
     struct warm_pool *pool = place->pool;
 
@@ -424,7 +322,7 @@ on_timer(void *arg)
 static void
 on_task(struct loop_task *task, void *arg)
 {
-    struct place *place = arg;
+    struct warm_place *place = arg;
 
     (void) task;
     pthread_mutex_lock(&place->pool->mutex);
@@ -447,7 +345,7 @@ metrics_open(struct warm_pool *pool)
                                    "Sessions that found no warm link");
     pool->expired = metric_register(METRIC_COUNTER, "voiced_warm_expired_total",
                                     "Warm links closed unused at their time");
-    pool->count =
+    pool->list.gauge =
         metric_register(METRIC_GAUGE, "voiced_warm_links", "Warm links ready");
 }
 
@@ -455,7 +353,7 @@ static void
 places_init(struct warm_pool *pool, struct loop **loops)
 {
     for (unsigned i = 0; i < pool->place_count; i++) {
-        struct place *place = &pool->places[i];
+        struct warm_place *place = &pool->places[i];
         place->pool = pool;
         place->loop = loops[i];
         place->task.run = on_task;
@@ -522,17 +420,13 @@ void
 warm_pool_destroy(struct warm_pool **pp)
 {
     struct warm_pool *pool = *pp;
-    struct warm_link *l;
 
     *pp = NULL;
     if (!pool)
         return;
-    if (pool->first)
+    if (pool->list.first)
         LOG(ALERT, "warm", "event=destroyed links_left=1");
-    while ((l = pool->first) != NULL) {
-        pool->first = l->next;
-        free(l);
-    }
+    warm_links_deinit(&pool->list);
     warm_models_deinit(&pool->models);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->upstream);
@@ -540,20 +434,6 @@ warm_pool_destroy(struct warm_pool **pp)
 }
 
 /* --- taking */
-
-/* The one that has waited longest. */
-static struct warm_link *
-find_ready(const struct warm_pool *pool, const struct warm_model *model,
-           uint64_t now_ms)
-{
-    struct warm_link *best = NULL;
-
-    for (struct warm_link *l = pool->first; l; l = l->next)
-        if (l->state == WARM_READY && l->model == model && now_ms < l->until_ms
-            && (!best || l->ready_ms < best->ready_ms))
-            best = l;
-    return best;
-}
 
 int
 warm_pool_take(struct warm_pool *pool, const char *model, struct loop **loop,
@@ -566,12 +446,12 @@ warm_pool_take(struct warm_pool *pool, const char *model, struct loop **loop,
     if (!pool->stopping) {
         struct warm_model *m = warm_models_ask(&pool->models, model, now_ms);
         if (m)
-            l = find_ready(pool, m, now_ms);
+            l = warm_links_ready(&pool->list, m, now_ms);
     }
     if (l) {
         l->ticket = ++pool->tickets;
         l->reserved_ms = now_ms;
-        link_enter(l, WARM_RESERVED);
+        warm_links_enter(&pool->list, l, WARM_RESERVED);
         *loop = l->place->loop;
         *ticket = l->ticket;
     }
@@ -582,22 +462,13 @@ warm_pool_take(struct warm_pool *pool, const char *model, struct loop **loop,
     return l ? 0 : UV_ENOENT;
 }
 
-static struct warm_link *
-find_ticket(const struct warm_pool *pool, uint64_t ticket)
-{
-    for (struct warm_link *l = pool->first; l; l = l->next)
-        if (l->state == WARM_RESERVED && l->ticket == ticket)
-            return l;
-    return NULL;
-}
-
 void
 warm_pool_give_back(struct warm_pool *pool, uint64_t ticket)
 {
     pthread_mutex_lock(&pool->mutex);
-    struct warm_link *l = find_ticket(pool, ticket);
+    struct warm_link *l = warm_links_ticket(&pool->list, ticket);
     if (l) {
-        link_enter(l, WARM_READY);
+        warm_links_enter(&pool->list, l, WARM_READY);
         place_post(l->place);
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -608,14 +479,15 @@ warm_pool_claim(struct warm_pool *pool, uint64_t ticket, struct model_link **lp,
                 const struct model_link_handlers *handlers, void *arg)
 {
     pthread_mutex_lock(&pool->mutex);
-    struct warm_link *l = find_ticket(pool, ticket);
+    struct warm_link *l = warm_links_ticket(&pool->list, ticket);
     if (l && clock_now_ms() >= l->ready_ms + pool->ttl_ms) {
-        link_enter(l, WARM_READY); /* over: its place closes it */
+        warm_links_enter(&pool->list, l,
+                         WARM_READY); /* over: its place closes it */
         place_post(l->place);
         l = NULL;
     }
     if (l) {
-        link_remove(l);
+        warm_links_remove(&pool->list, l);
         if (pool->stopping)
             place_post(l->place);
     }
@@ -633,7 +505,7 @@ unsigned
 warm_pool_count(struct warm_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
-    unsigned ready = pool->ready;
+    unsigned ready = pool->list.ready;
     pthread_mutex_unlock(&pool->mutex);
     return ready;
 }
