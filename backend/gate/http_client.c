@@ -7,11 +7,12 @@
  *                  └─► done, once: answered, over a limit, cancelled, closed
  */
 
-#include "gate/http_call.h"
-#include "gate/http_pump.h"
+#include "gate/http_client.h"
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "gate/http_call.h"
+#include "gate/http_pump.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,9 @@
  * http_client_send to its answer. Requests come from any thread; answers are
  * told on the client's loop. Follows no redirect, keeps no cookie, reads no
  * proxy from the environment, speaks http and https alone and trusts no
- * certificate that doesn't verify. Never logs a header, a body or a query.
+ * certificate that doesn't verify. A kept connection that turns out dead before
+ * a byte of the answer came is replaced and the request sent again, as RFC 9110
+ * 9.2.2 has it. Never logs a header, a body or a query.
  */
 
 #ifndef VOICE_HTTP_CLIENT_H

@@ -42,11 +42,12 @@ export class HttpPeer {
         const tls = { key: readFileSync(certs.keyPath), cert: readFileSync(certs.certPath) };
         this.ca = certs.caPath;
         this.sockets = new Set();
-        Object.assign(this, { accepted: 0, most: 0, resumed: 0, requests: 0,
+        Object.assign(this, { accepted: 0, resumed: 0, requests: 0,
             serving: 0, mostServing: 0, mostStreams: 0, closed: [],
             seen: [] });
         this.server = h2
-            ? createSecureServer({ ...tls, settings: { maxConcurrentStreams: streams } })
+            ? createSecureServer({ ...tls, settings: { maxConcurrentStreams: streams },
+                maxSessionMemory: 1000 }) // MB; by default ten: it would end the session
             : createServer({ ...tls, keepAliveTimeout: 600000 });
         this.server.on('secureConnection', (socket) => this.#accept(socket));
         this.server.on('request', (request, response) => this.#serve(request, response));
@@ -64,7 +65,6 @@ export class HttpPeer {
         this.accepted++;
         this.resumed += socket.isSessionReused() ? 1 : 0;
         this.sockets.add(socket);
-        this.most = Math.max(this.most, this.sockets.size);
         socket.on('error', () => {});
         socket.on('close', () => {
             this.sockets.delete(socket);
@@ -77,7 +77,13 @@ export class HttpPeer {
         this.serving++;
         this.mostServing = Math.max(this.mostServing, this.serving);
         this.seen.push({ method: request.method, path: request.url, headers: request.headers });
-        response.on('close', () => this.serving--);
+        const over = () => {
+            this.serving--;
+            response.off('finish', over);
+            response.off('close', over);
+        };
+        response.on('finish', over);
+        response.on('close', over);
         response.on('error', () => {});
         request.on('error', () => {});
         const [, what, value] = request.url.split('/');
