@@ -77,12 +77,17 @@ export class HttpPeer {
         this.serving++;
         this.mostServing = Math.max(this.mostServing, this.serving);
         this.seen.push({ method: request.method, path: request.url, headers: request.headers });
+        // Answered counts as served: a client may be quicker than our events.
+        let serving = true;
         const over = () => {
-            this.serving--;
-            response.off('finish', over);
-            response.off('close', over);
+            this.serving -= serving ? 1 : 0;
+            serving = false;
         };
-        response.on('finish', over);
+        const end = response.end;
+        response.end = (...args) => {
+            over();
+            return end.apply(response, args);
+        };
         response.on('close', over);
         response.on('error', () => {});
         request.on('error', () => {});
