@@ -54,7 +54,7 @@ test('R1.1 a session at an upstream', async (t) => {
         const client = await oneTurn(stack, t);
         const conn = await up.nextConnection();
         assert.equal(conn.query.get('model'), 'm');
-        assert.equal(conn.request.headers.authorization, 'Bearer upstream-key');
+        assert.equal(conn.request.headers.authorization, `Bearer ${up.options.key}`);
         assert.equal(conn.request.headers['x-team'], 'voice');
         assert.equal(conn.request.headers['openai-beta'], undefined);
         assert.deepEqual(await client.close(), { code: 1000, reason: '' });
