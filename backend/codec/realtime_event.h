@@ -14,48 +14,13 @@
 #ifndef VOICE_REALTIME_EVENT_H
 #define VOICE_REALTIME_EVENT_H
 
+#include "codec/realtime_types.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 #define REALTIME_ID_MAX      256  /* bytes of a client's event_id, as JSON */
 #define REALTIME_ERROR_BYTES 2048 /* room for any error event */
-
-/* X(enum, type): first what clients send, then what servers send. */
-#define REALTIME_CLIENT_TYPES(X)                                               \
-    X(REALTIME_AUDIO_APPEND, "input_audio_buffer.append")                      \
-    X(REALTIME_AUDIO_COMMIT, "input_audio_buffer.commit")                      \
-    X(REALTIME_AUDIO_CLEAR, "input_audio_buffer.clear")                        \
-    X(REALTIME_OUTPUT_CLEAR, "output_audio_buffer.clear")                      \
-    X(REALTIME_SESSION_UPDATE, "session.update")                               \
-    X(REALTIME_ITEM_CREATE, "conversation.item.create")                        \
-    X(REALTIME_ITEM_RETRIEVE, "conversation.item.retrieve")                    \
-    X(REALTIME_ITEM_TRUNCATE, "conversation.item.truncate")                    \
-    X(REALTIME_ITEM_DELETE, "conversation.item.delete")                        \
-    X(REALTIME_RESPONSE_CREATE, "response.create")                             \
-    X(REALTIME_RESPONSE_CANCEL, "response.cancel")
-
-/* Those the gateway looks at; every other server type is REALTIME_OTHER. */
-#define REALTIME_SERVER_TYPES(X)                                               \
-    X(REALTIME_OUTPUT_AUDIO_DELTA, "response.output_audio.delta")              \
-    X(REALTIME_OUTPUT_TRANSCRIPT_DELTA,                                        \
-      "response.output_audio_transcript.delta")                                \
-    X(REALTIME_OUTPUT_TEXT_DELTA, "response.output_text.delta")                \
-    X(REALTIME_ARGUMENTS_DELTA, "response.function_call_arguments.delta")      \
-    X(REALTIME_SESSION_CREATED, "session.created")                             \
-    X(REALTIME_SESSION_UPDATED, "session.updated")                             \
-    X(REALTIME_RESPONSE_CREATED, "response.created")                           \
-    X(REALTIME_RESPONSE_DONE, "response.done")                                 \
-    X(REALTIME_SPEECH_STARTED, "input_audio_buffer.speech_started")            \
-    X(REALTIME_SPEECH_STOPPED, "input_audio_buffer.speech_stopped")            \
-    X(REALTIME_ERROR, "error")
-
-enum realtime_type {
-    REALTIME_OTHER,
-#define X(id, text) id,
-    REALTIME_CLIENT_TYPES(X) REALTIME_SERVER_TYPES(X)
-#undef X
-        REALTIME_TYPE_COUNT
-};
 
 /* Top-level keys that are found by the peek and may not come twice. */
 #define REALTIME_KEYS(X)                                                       \

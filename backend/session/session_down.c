@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   model ─► opening ─► stages ─► stream_link ─► client
- *              │          settle · latency
+ *   model ─► opening ─► stages ─► session_client ─► client
+ *              │          settle · latency · filters
  *              └─► session.update (policy, bound session) ─► model
  *   stream full ─► model paused; room again ─► model resumed
  */
@@ -14,6 +14,7 @@
 #include "codec/session_opening.h"
 #include "gate/crypto.h"
 #include "session/session_event.h"
+#include "session/session_filtered.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ void
 session_down_init(struct session_down *down)
 {
     down->phase = DOWN_CREATED;
+    session_filters_init(&down->filters, down->policy, down->entry->id);
 }
 
 int
@@ -44,6 +46,7 @@ session_down_close(struct session_down *down)
 {
     down->phase = DOWN_CLOSED;
     bound_free(down);
+    session_filters_deinit(&down->filters);
 }
 
 /* The client has its session.created. */
@@ -115,6 +118,13 @@ session_down_error(struct session_down *down,
         error_send(down, error);
 }
 
+void
+session_down_answer(struct session_down *down, const char *json)
+{
+    if (is_open(down))
+        text_send(down, json, strlen(json));
+}
+
 /* --- stages: each may look, change, or swallow (false) */
 
 typedef bool session_stage_h(struct session_down *down,
@@ -180,7 +190,14 @@ latency_stage(struct session_down *down, struct session_event *e)
     return true;
 }
 
-static session_stage_h *const stages[] = {settle_stage, latency_stage};
+static bool
+filters_stage(struct session_down *down, struct session_event *e)
+{
+    return session_filters_down(&down->filters, e, clock_now_ms());
+}
+
+static session_stage_h *const stages[] = {settle_stage, latency_stage,
+                                          filters_stage};
 
 void
 session_down_note_event(struct session_down *down, enum realtime_type type)
@@ -239,18 +256,43 @@ event_send(struct session_down *down, struct session_event *e)
         text_send(down, e->json, e->bytes);
 }
 
+static bool
+stages_pass(struct session_down *down, struct session_event *e)
+{
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        if (!stages[i](down, e))
+            return false;
+    return true;
+}
+
+/* What a filter held back until this event. A model that is full takes it
+ * all the same, and tells whoever sends next. */
+static void
+held_release(struct session_down *down)
+{
+    size_t bytes;
+    const char *text;
+
+    if (!is_open(down))
+        return;
+    text = session_filters_next(&down->filters, &bytes, clock_now_ms());
+    if (text)
+        model_link_send(down->link, text, bytes);
+}
+
 static void
 event_pass(struct session_down *down, struct session_event *e)
 {
     bool measure = down->latency.waiting && is_output(e->type);
     uint64_t from_us = measure ? clock_now_us() : 0;
 
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-        if (!stages[i](down, e))
-            return;
-    event_send(down, e);
-    if (measure)
-        latency_sent(&down->latency, clock_now_us() - from_us);
+    if (stages_pass(down, e)) {
+        event_send(down, e);
+        session_filters_sent(&down->filters, e);
+        if (measure)
+            latency_sent(&down->latency, clock_now_us() - from_us);
+    }
+    held_release(down);
 }
 
 /* --- opening */
@@ -291,6 +333,8 @@ opening_make(struct session_down *down, struct session_event *e)
         session_event_touch(e);
     if (!result)
         result = session_opening_apply(session, settings, down->entry->id);
+    if (!result)
+        result = session_filters_open(&down->filters, settings);
     if (!result && settings)
         result = settings_send(down, settings);
     if (!result)
@@ -345,6 +389,7 @@ session_down_event(struct session_down *down, const char *json, size_t bytes)
     if (session_event_open(&e, json, bytes)) {
         LOG_LIMITED(WARN, down->entry->id, "event=down_unreadable bytes=%zu",
                     bytes);
+        session_filtered(FILTERED_UNREADABLE);
         return;
     }
     session_calm_down(&down->calm, e.type, json, bytes, clock_now_ms());

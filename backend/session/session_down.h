@@ -16,6 +16,7 @@
 #include "session/session.h"
 #include "session/session_calm.h"
 #include "session/session_client.h"
+#include "session/session_filters.h"
 #include "session/session_registry.h"
 
 /* An event of the model beyond this is replaced by an error: clients read
@@ -59,6 +60,7 @@ struct session_down {
     void *arg;
     struct session_latency latency;
     struct session_calm calm;
+    struct session_filters filters;
     enum session_down_phase phase;
     bool full;
 };
@@ -82,6 +84,9 @@ void session_down_event(struct session_down *down, const char *json,
  * nothing and is dropped. */
 void session_down_error(struct session_down *down,
                         const struct realtime_error *error);
+
+/* An event of ours to the client, as the answer of one of its own. */
+void session_down_answer(struct session_down *down, const char *json);
 
 /* The stream has room again. */
 void session_down_writable(struct session_down *down);

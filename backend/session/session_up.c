@@ -3,8 +3,8 @@
 /*
  *   client ─► peek ─► size ─► waiting (model not ready, or behind others)
  *               │       │        │
- *               │       │        └─► policy ─► model_link ─► model
- *               └───────┴─► error event ─► client
+ *               │       │        └─► policy ─► filters ─► model_link ─► model
+ *               └───────┴────────────────┴──────────┴─► error event ─► client
  *   model full, or much waiting ─► client paused
  */
 
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/client_filter.h"
+#include "session/session_filtered.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,9 +130,52 @@ model_send(struct session_up *up, const char *text, size_t bytes)
     }
 }
 
+/* The creates that waited behind a response go with it; who gave one an
+ * event_id awaits a word about it. */
 static void
-filtered_send(struct session_up *up, const struct realtime_peek *peek,
-              const char *text, size_t bytes)
+creates_drop(struct session_up *up)
+{
+    char *id;
+
+    while (session_filters_drop(&up->down->filters, &id)) {
+        struct realtime_error error = session_filters_active;
+        error.event_id.text = id;
+        error.event_id.bytes = id ? strlen(id) : 0;
+        if (id)
+            session_down_error(up->down, &error);
+        free(id);
+    }
+}
+
+/* What the policy lets through. */
+static void
+event_filter(struct session_up *up, const struct realtime_peek *peek,
+             const char *text, size_t bytes)
+{
+    const struct realtime_span span = {text, bytes};
+    struct session_filters_out out;
+
+    switch (session_filters_up(&up->down->filters, peek, span, clock_now_ms(),
+                               &out)) {
+    case FILTERS_SEND:
+        model_send(up, out.text.text, out.text.bytes);
+        break;
+    case FILTERS_ANSWER:
+        session_down_answer(up->down, out.answer);
+        break;
+    case FILTERS_REFUSE:
+        session_down_error(up->down, &out.error);
+        break;
+    default:
+        break;
+    }
+    if (out.drops)
+        creates_drop(up);
+}
+
+static void
+policy_pass(struct session_up *up, const struct realtime_peek *peek,
+            const char *text, size_t bytes)
 {
     struct client_filter filter = {.policy = up->policy, .model = up->model};
     int result = client_filter_apply(&filter, peek, text, bytes);
@@ -139,9 +183,11 @@ filtered_send(struct session_up *up, const struct realtime_peek *peek,
     if (result == UV_ENOMEM) {
         fail(up, END_OVERLOADED, "no memory");
     } else if (result) {
+        session_filtered(result == UV_EACCES ? FILTERED_POLICY
+                                             : FILTERED_INVALID);
         session_down_error(up->down, &filter.error);
     } else {
-        model_send(up, filter.text, filter.bytes);
+        event_filter(up, peek, filter.text, filter.bytes);
         free(filter.text);
     }
 }
@@ -176,9 +222,9 @@ event_pass(struct session_up *up, const struct realtime_peek *peek,
 {
     session_down_note_event(up->down, peek->type);
     if (client_filter_is_needed(up->policy, peek))
-        filtered_send(up, peek, text, bytes);
+        policy_pass(up, peek, text, bytes);
     else
-        model_send(up, text, bytes);
+        event_filter(up, peek, text, bytes);
 }
 
 /* Peeks, and answers or hands over. */

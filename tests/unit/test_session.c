@@ -28,12 +28,13 @@
 #define APPEND "{\"type\":\"input_audio_buffer.append\",\"audio\":\"AAAA\"}"
 #define VOICE  "{\"voice\":\"marin\"}"
 
-/* A static text of an event with `bytes` bytes of filling. */
+/* An event with `bytes` bytes of filling; the model's have an event_id. */
 static char *
 big_event(const char *type, const char *key, size_t bytes)
 {
     char *text = malloc(bytes + 128);
-    int n = sprintf(text, "{\"type\":\"%s\",\"%s\":\"", type, key);
+    const char *id = strcmp(key, "delta") == 0 ? "\"event_id\":\"e\"," : "";
+    int n = sprintf(text, "{\"type\":\"%s\",%s\"%s\":\"", type, id, key);
 
     memset(text + n, 'A', bytes);
     strcpy(text + n + bytes, "\"}");
@@ -89,9 +90,15 @@ test_plain_life(void **state)
     assert_int_equal(rig.model.got.count, 0);
     rig_send(&rig, APPEND);
     assert_string_equal(rig_model_got(&rig, 0), APPEND);
+    /* A type that no client knows is not for it. */
     rig_say(&rig, "{\"type\":\"brand.new\",\"x\":1}");
+    rig_say(&rig, "not even JSON");
+    rig_say(&rig, "{\"type\":\"input_audio_buffer.cleared\","
+                  "\"event_id\":\"event_2\"}");
+    assert_int_equal(rig.got.count, 2);
     assert_string_equal(rig_client_got(&rig, 1),
-                        "{\"type\":\"brand.new\",\"x\":1}");
+                        "{\"type\":\"input_audio_buffer.cleared\","
+                        "\"event_id\":\"event_2\"}");
     rig_client_close(&rig, 1000);
     assert_true(rig.ended);
     assert_true(rig.model.closing);
@@ -232,7 +239,9 @@ test_own_id(void **state)
     rig_start(&rig, "");
     rig_say(&rig, "{\"type\":\"session.created\",\"event_id\":\"e\","
                   "\"session\":{\"id\":\"sess_upstream\"}}");
-    for (size_t i = 0; i < 1; i++) {
+    rig_say(&rig, "{\"type\":\"session.updated\",\"event_id\":\"e\","
+                  "\"session\":{\"id\":\"sess_upstream\"}}");
+    for (size_t i = 0; i < 2; i++) {
         assert_null(strstr(rig_client_got(&rig, i), "sess_upstream"));
         assert_non_null(strstr(rig_client_got(&rig, i),
                                "\"id\":\"sess_0123456789ABCDEFGHIJK\""));
@@ -527,8 +536,8 @@ test_waits_for_the_model(void **state)
     (void) state;
     rig_start(&rig, "");
     for (int i = 0; i < 20; i++) {
-        snprintf(text, sizeof(text), "{\"type\":\"response.cancel\",\"n\":%d}",
-                 i);
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"input_audio_buffer.clear\",\"n\":%d}", i);
         if (i == 7)
             rig_send(&rig, "{\"type\":");
         if (i == 9)
@@ -540,8 +549,8 @@ test_waits_for_the_model(void **state)
     rig_say(&rig, CREATED);
     assert_int_equal(rig.model.got.count, 20);
     for (int i = 0; i < 20; i++) {
-        snprintf(text, sizeof(text), "{\"type\":\"response.cancel\",\"n\":%d}",
-                 i);
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"input_audio_buffer.clear\",\"n\":%d}", i);
         assert_string_equal(rig_model_got(&rig, (size_t) i), text);
     }
     assert_string_equal(rig_client_got(&rig, 0), CREATED);
