@@ -103,15 +103,11 @@ test('a long answer stops', async (t) => {
     });
 });
 
-test('response.cancel without a response is an error and harms nothing', async (t) => {
+test('response.cancel without a response is nobody’s affair', async (t) => {
     const stack = await startStack(t);
     const client = await stack.connect(t);
     await client.next('session.created');
     client.send({ type: 'response.cancel', event_id: 'c9' });
-    const { error } = await client.next('error');
-    assert.equal(error.type, 'invalid_request_error');
-    assert.equal(error.code, 'response_cancel_not_active');
-    assert.match(error.message, /^Cancellation failed/);
-    assert.equal(error.event_id, 'c9');
     await client.update({});
+    assert.ok(!client.types().includes('error'));
 });

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startStack } from './lib/stack.mjs';
+import { Upstream } from './lib/upstream.mjs';
 
 const tool = { type: 'function', name: 'f', description: 'd',
     parameters: { type: 'object', properties: {} } };
@@ -59,11 +60,18 @@ test('the policy of a place', async (t) => {
         assert.equal((await none.next('session.created')).session.model, 'gpt-realtime');
     });
 
-    await t.test('instructions of a file reach the session', async (t) => {
-        const stack = await startStack(t, {
-            nginx: { files: { 'instructions.txt': 'Speak like a pirate.' } },
+    await t.test('instructions of a file are for the model alone', async (t) => {
+        const up = await Upstream.start(t);
+        const stack = await startStack(t, { voiced: up.voiced({ settings: { warm: { links: 0 } } }),
+            nginx: { files: { 'instructions.txt': 'Speak like a pirate.\n' } },
             policy: 'voice_model gpt-realtime; voice_instructions instructions.txt;' });
         const client = await stack.connect(t);
-        assert.match((await client.update({})).instructions, /like a pirate/);
+        await client.next('session.created');
+        const conn = await up.nextConnection();
+        const { session } = await conn.next('session.update');
+        assert.match(session.instructions, /like a pirate/);
+        client.send({ type: 'session.update', session: { type: 'realtime' } });
+        assert.equal((await client.next('session.updated')).session.instructions, '');
+        assert.doesNotMatch(JSON.stringify(client.events), /pirate/);
     });
 });
