@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define LOG_ID_BYTES 64
+#define QUOTE_BYTES  8192 /* a longer event is sound, not words about a key */
 
 struct text {
     struct text *next;
@@ -173,19 +174,41 @@ dialect_take(struct realtime_wire *w, const char *json, size_t bytes)
 }
 
 static void
+text_take(struct realtime_wire *w, const char *json, size_t bytes)
+{
+    if (w->dialect)
+        dialect_take(w, json, bytes);
+    else
+        w->handlers.on_text(w->arg, json, bytes);
+}
+
+/* The upstream quotes our key, in an error most likely: nobody else may. */
+static void
+quote_take(struct realtime_wire *w, const char *json, size_t bytes)
+{
+    char text[QUOTE_BYTES + 1];
+
+    memcpy(text, json, bytes);
+    text[bytes] = 0;
+    upstream_key_hide(w->upstream, text);
+    text_take(w, text, bytes);
+}
+
+static void
 on_ws_message(void *arg, bool text, const uint8_t *data, size_t bytes)
 {
     struct realtime_wire *w = arg;
+    const char *json = (const char *) data;
 
     if (w->abandoned)
         return;
     if (!text)
         LOG_LIMITED(WARN, w->id, "upstream=%s event=binary_dropped bytes=%zu",
                     upstream_name(w->upstream), bytes);
-    else if (w->dialect)
-        dialect_take(w, (const char *) data, bytes);
+    else if (bytes <= QUOTE_BYTES && upstream_key_is_in(w->upstream, json))
+        quote_take(w, json, bytes);
     else
-        w->handlers.on_text(w->arg, (const char *) data, bytes);
+        text_take(w, json, bytes);
 }
 
 static void

@@ -336,6 +336,15 @@ upstream_key_is_in(const struct upstream *u, const char *text)
     return key && strlen(key) >= KEY_TEXT_MIN && strstr(text, key) != NULL;
 }
 
+void
+upstream_key_hide(const struct upstream *u, char *text)
+{
+    while (upstream_key_is_in(u, text)) {
+        size_t bytes = strlen(u->config->key);
+        memset(strstr(text, u->config->key), '*', bytes);
+    }
+}
+
 /* --- connections */
 
 int

@@ -86,6 +86,8 @@ bool upstream_safety_id_is_sound(const char *id);
 
 /* Whether the text holds its key. */
 bool upstream_key_is_in(const struct upstream *u, const char *text);
+/* Puts asterisks in its place wherever it stands. */
+void upstream_key_hide(const struct upstream *u, char *text);
 
 /* One connection more (UV_EBUSY: max_connections are there), one less. */
 int upstream_enter(struct upstream *u);
