@@ -10,6 +10,7 @@
 
 #include "api/api_resume.h"
 #include "api/api_upgrade.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/policy.h"
 #include "gate/crypto.h"
@@ -39,6 +40,7 @@ struct connect {
     const char *intent;              /* a literal; NULL: a conversation */
     char safety_id[SAFETY_ID_BYTES]; /* "" not known */
     uint64_t ticket;                 /* of the warm pool, 0 none */
+    uint64_t accepted_us;
 };
 
 /* A session on its way to its loop. */
@@ -322,6 +324,7 @@ job_create(struct connect *c, struct loop *loop)
     job->session = (struct session_config){
         .loop = loop,
         .fd = -1,
+        .accepted_us = c->accepted_us,
         .id = job->id,
         .tenant = job->tenant,
         .model = job->model,
@@ -366,7 +369,7 @@ accept_session(struct connect *c, struct job *job)
 void
 api_realtime_connect(struct gate_request *rq, struct api_context *api)
 {
-    struct connect c = {.rq = rq, .api = api};
+    struct connect c = {.rq = rq, .api = api, .accepted_us = clock_now_us()};
     struct loop *loop;
 
     if (!protocol_check(&c) || !policy_check(&c))

@@ -2,6 +2,8 @@
 
 #include "base/metrics.h"
 
+#include "base/histogram.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -113,7 +115,7 @@ metrics_dump_prometheus(struct buffer *out)
             err = family_dump(out, i, total);
         }
     }
-    return err;
+    return err == 0 ? histograms_dump_prometheus(out) : err;
 }
 
 /* Names are ours; a label's quotes are the one thing to escape. */
@@ -149,6 +151,9 @@ metrics_dump_json(struct buffer *out)
         if (err == 0) {
             err = buffer_printf(out, "%" PRId64, metric_get(&metrics[i]));
         }
+    }
+    if (err == 0) {
+        err = histograms_dump_json(out, total > 0 ? "," : "");
     }
     return err == 0 ? buffer_append(out, "}", 1) : err;
 }

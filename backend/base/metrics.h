@@ -52,8 +52,9 @@ metric_get(const struct metric *metric)
     return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
 
-/* Prometheus text (families together, with HELP and TYPE), or one JSON object
- * of name: value. Any thread. 0 or as buffer_append. */
+/* Histograms included: Prometheus text (families together, with HELP and
+ * TYPE), or one JSON object of name: value. Any thread. 0 or as buffer_append.
+ */
 int metrics_dump_prometheus(struct buffer *out);
 int metrics_dump_json(struct buffer *out);
 

@@ -51,7 +51,7 @@ struct session {
     uint16_t close_code;
     uint16_t refs;
     uint32_t rtt_us;
-    uint64_t ended_ms;
+    uint64_t accepted_us, ended_ms;
     char id[ID_BYTES];
     char names[]; /* model, tenant */
 };
@@ -211,8 +211,10 @@ on_down_open(void *arg)
     if (!s->down.full)
         uv_timer_stop(&s->timer);
     upstream_enter(s, UPSTREAM_READY);
-    if (s->state == SESSION_STARTING)
+    if (s->state == SESSION_STARTING) {
+        session_setup_count(s->accepted_us);
         state_enter(s, SESSION_LIVE);
+    }
     session_up_open(&s->up);
 }
 
@@ -578,6 +580,7 @@ session_start(const struct session_config *cfg)
     }
     s->registry = cfg->registry;
     s->events = cfg->events;
+    s->accepted_us = cfg->accepted_us;
     s->policy = policy_ref(cfg->policy);
     s->refs = 2; /* stream, timer */
     directions_init(s);

@@ -65,6 +65,7 @@ typedef int session_open_model_h(struct model_link **lp,
 struct session_config {
     struct loop *loop;           /* with a slot of the registry reserved */
     int fd;                      /* taken */
+    uint64_t accepted_us;        /* its request arrived */
     const char *id;              /* "sess_…", copied */
     const char *tenant;          /* copied, "" = default */
     const char *model;           /* copied */

@@ -2,6 +2,8 @@
 
 #include "session/session_registry.h"
 
+#include "base/metrics.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -24,6 +26,7 @@ struct place {
 
 struct session_registry {
     pthread_mutex_t mutex;
+    struct metric *active;
     unsigned max_sessions;
     unsigned slots;
     unsigned place_count;
@@ -46,6 +49,8 @@ session_registry_create(struct session_registry **rp, struct loop **loops,
         free(r);
         return result;
     }
+    r->active = metric_register(METRIC_GAUGE, "voice_active_sessions",
+                                "Sessions there are now.");
     r->max_sessions = max_sessions;
     r->place_count = loop_count;
     for (unsigned i = 0; i < loop_count; i++) {
@@ -148,6 +153,7 @@ session_registry_add(struct session_registry *r, struct session_entry *entry)
     pthread_mutex_lock(&r->mutex);
     entry_link(&place_of(r, entry->loop)->first, entry);
     pthread_mutex_unlock(&r->mutex);
+    metric_add(r->active, 1);
 }
 
 void
@@ -158,6 +164,7 @@ session_registry_remove(struct session_registry *r, struct session_entry *entry)
     place_of(r, entry->loop)->slots--;
     r->slots--;
     pthread_mutex_unlock(&r->mutex);
+    metric_add(r->active, -1);
 }
 
 /* On the place's loop. */

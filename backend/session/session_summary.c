@@ -2,6 +2,8 @@
 
 #include "session/session_summary.h"
 
+#include "base/clock.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "service/event_bus.h"
@@ -40,6 +42,18 @@ session_end_count(enum session_end_reason reason)
 
     pthread_once(&once, metrics_make);
     metric_add(ended_metrics[reason], 1);
+}
+
+void
+session_setup_count(uint64_t accepted_us)
+{
+    static const double bounds[] = {0.1, 0.2, 0.5, 1, 2, 5};
+    struct histogram *setup =
+        histogram_register("voice_connection_setup_seconds",
+                           "From a client's request to its session.created.",
+                           bounds, sizeof(bounds) / sizeof(bounds[0]));
+
+    histogram_observe(setup, (double) (clock_now_us() - accepted_us) / 1e6);
 }
 
 void

@@ -28,6 +28,10 @@ struct session_summary {
 };
 void session_summary_log(const struct session_summary *summary);
 
+/* The client has its session.created: observes the time since its request
+ * arrived in voice_connection_setup_seconds. */
+void session_setup_count(uint64_t accepted_us);
+
 /* Counts an end in voiced_sessions_ended_total. */
 void session_end_count(enum session_end_reason reason);
 

@@ -9,6 +9,7 @@ import test from 'node:test';
 import { refused, RawSocket } from './lib/client.mjs';
 import { fastcgiRequest, paramsOf } from './lib/fastcgi.mjs';
 import { Nginx } from './lib/nginx.mjs';
+import { until } from './lib/process.mjs';
 import { parsePrometheus } from './lib/prometheus.mjs';
 import { startStack } from './lib/stack.mjs';
 
@@ -42,6 +43,24 @@ test('HTTP routes', async (t) => {
         assert.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
         assert.match(String(answer.body), /^# TYPE voiced_gate_requests_total counter$/m);
         assert.match(String(answer.body), /^voiced_gate_requests_total [1-9]\d*$/m);
+    });
+
+    await t.test('R1.5 R7.1 sessions: how long they took to begin, how many there are', async () => {
+        const read = async () => parsePrometheus(String((await stack.request('/metrics')).body));
+        const name = 'voice_connection_setup_seconds';
+        const before = await read();
+        const client = await stack.connect(t);
+        await client.next('session.created');
+        const after = await read();
+        assert.equal(after.get('voice_active_sessions'), before.get('voice_active_sessions') + 1);
+        assert.equal(after.get(`${name}_count`), (before.get(`${name}_count`) ?? 0) + 1);
+        assert.ok(after.get(`${name}_sum`) > (before.get(`${name}_sum`) ?? 0));
+        const bounds = [...after.keys()].filter((key) => key.startsWith(`${name}_bucket`))
+            .map((key) => /le="(.*)"/.exec(key)[1]);
+        assert.deepEqual(bounds, ['0.1', '0.2', '0.5', '1', '2', '5', '+Inf']);
+        await client.close();
+        await until(async () => (await read()).get('voice_active_sessions')
+            === before.get('voice_active_sessions'), 'the session to end');
     });
 
     await t.test('R6.1 GET /voice_status counts, for this machine alone', async () => {

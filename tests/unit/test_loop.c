@@ -2,6 +2,7 @@
 
 #include "base/loop.h"
 
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -331,6 +332,55 @@ test_metrics(void **state)
     buffer_deinit(&out);
 }
 
+static void
+test_histograms(void **state)
+{
+    const double bounds[] = {0.1, 0.5, 2};
+    struct histogram *h = histogram_register("t_s", "S.", bounds, 3);
+    struct histogram *w = histogram_register("t_w{a=\"1\"}", "W.", bounds, 1);
+    const double values[] = {-1, 0.1, 0.11, 0.5, 1.9999995, 2, 2.1, 1000};
+    struct buffer out;
+
+    (void) state;
+    assert_ptr_equal(h, histogram_register("t_s", "", bounds, 3));
+    assert_ptr_equal(w, histogram_register("t_w{a=\"1\"}", "", bounds, 1));
+    assert_ptr_not_equal(w,
+                         histogram_register("t_w{a=\"12\"}", "W.", bounds, 1));
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+        histogram_observe(h, values[i]);
+    histogram_observe(w, 0.05);
+    buffer_init(&out, 1 << 20);
+    assert_int_equal(histograms_dump_prometheus(&out), 0);
+    assert_string_equal(buffer_text(&out),
+                        "# HELP t_s S.\n# TYPE t_s histogram\n"
+                        "t_s_bucket{le=\"0.1\"} 2\nt_s_bucket{le=\"0.5\"} 4\n"
+                        "t_s_bucket{le=\"2\"} 6\nt_s_bucket{le=\"+Inf\"} 8\n"
+                        "t_s_sum 1006.810000\nt_s_count 8\n"
+                        "# HELP t_w W.\n# TYPE t_w histogram\n"
+                        "t_w_bucket{a=\"1\",le=\"0.1\"} 1\n"
+                        "t_w_bucket{a=\"1\",le=\"+Inf\"} 1\n"
+                        "t_w_sum{a=\"1\"} 0.050000\nt_w_count{a=\"1\"} 1\n"
+                        "t_w_bucket{a=\"12\",le=\"0.1\"} 0\n"
+                        "t_w_bucket{a=\"12\",le=\"+Inf\"} 0\n"
+                        "t_w_sum{a=\"12\"} 0.000000\nt_w_count{a=\"12\"} 0\n");
+    buffer_clear(&out);
+    assert_int_equal(histograms_dump_json(&out, ","), 0);
+    assert_string_equal(buffer_text(&out),
+                        ",\"t_s_count\":8,\"t_w_count{a=\\\"1\\\"}\":1,"
+                        "\"t_w_count{a=\\\"12\\\"}\":0");
+    for (int i = 0; i < HISTOGRAMS_MAX + 10; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "t_more_%d", i);
+        histogram_observe(histogram_register(name, "M.", bounds, 3), 1);
+    }
+    buffer_clear(&out);
+    assert_int_equal(histograms_dump_prometheus(&out), 0);
+    assert_non_null(
+        strstr(buffer_text(&out), "\nvoiced_histograms_overflow_count 14\n"));
+    buffer_deinit(&out);
+}
+
 int
 main(void)
 {
@@ -342,6 +392,7 @@ main(void)
         cmocka_unit_test(test_rest),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_histograms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
