@@ -2,6 +2,8 @@
 
 #include "api/api_answer.h"
 
+#include "service/secrets.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 struct local {
     char tenant[API_TENANT_BYTES];
     char id[API_ID_BYTES];
+    const struct secret_grant *grant; /* the router's */
 };
 
 _Static_assert(sizeof(struct local) <= GATE_LOCAL_BYTES, "local memory");
@@ -25,6 +28,28 @@ const char *
 api_path_id(struct gate_request *rq)
 {
     return ((struct local *) gate_local(rq))->id;
+}
+
+const char *
+api_secret_session(struct gate_request *rq)
+{
+    const struct secret_grant *grant = ((struct local *) gate_local(rq))->grant;
+
+    return grant != NULL ? grant->session : NULL;
+}
+
+const char *
+api_secret_model(struct gate_request *rq)
+{
+    const struct secret_grant *grant = ((struct local *) gate_local(rq))->grant;
+
+    return grant != NULL ? grant->model : NULL;
+}
+
+void
+api_set_grant(struct gate_request *rq, const struct secret_grant *grant)
+{
+    ((struct local *) gate_local(rq))->grant = grant;
 }
 
 void

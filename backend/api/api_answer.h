@@ -21,9 +21,14 @@
 struct credentials;
 struct event_bus;
 struct loop;
+struct secret_grant;
+struct secrets;
 struct session_registry;
 struct session_resume;
+struct store;
+struct tenant_limits;
 struct upstream_set;
+struct usage;
 struct warm_pool;
 
 struct api_context {
@@ -34,6 +39,10 @@ struct api_context {
     struct session_resume *resumes;
     struct credentials *credentials; /* auth mode keys */
     struct event_bus *events;
+    struct store *store;     /* NULL: nothing outlives the process */
+    struct secrets *secrets; /* these three NULL in tests alone */
+    struct usage *usage;
+    struct tenant_limits *limits;
     session_open_model_h *open_model;
     void *open_model_arg;
     struct upstream_set *upstreams; /* NULL: the model is not remote */
@@ -53,7 +62,12 @@ typedef void api_handler_h(struct gate_request *rq, struct api_context *api);
 const char *api_tenant(struct gate_request *rq);
 /* What stood in the place of {id} in the route; "" when it has none. */
 const char *api_path_id(struct gate_request *rq);
+/* The session (JSON) and the model that the caller's minted secret is bound
+ * to, until the handler returns; NULL: it came with no such secret. */
+const char *api_secret_session(struct gate_request *rq);
+const char *api_secret_model(struct gate_request *rq);
 /* For the router. */
+void api_set_grant(struct gate_request *rq, const struct secret_grant *grant);
 void api_set_tenant(struct gate_request *rq, const char *tenant);
 int api_set_path_id(struct gate_request *rq, const char *id, size_t bytes);
 

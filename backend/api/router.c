@@ -1,37 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   request ─► stream? ─► route ─► CORS ─► Origin, Host ─► key ─► policy ─►
- *   handler;   each step may answer instead
+ *   request ─► stream? ─► route ─► CORS ─► Origin, Host ─► key ─► limits ─►
+ *   policy ─► handler;   each step may answer instead
+ *                          key: a minted secret ─► parked ─► store ─► on
  */
 
 #include "api/router.h"
 
 #include "api/api_events.h"
 #include "api/api_health.h"
+#include "api/api_limits.h"
 #include "api/api_metrics.h"
 #include "api/api_realtime.h"
+#include "api/api_secrets.h"
+#include "api/api_usage.h"
+#include "api/api_wait.h"
 #include "codec/ws_frame.h"
 #include "service/credentials.h"
+#include "service/secrets.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define ALLOW_BYTES 64
-#define KEY_BYTES   256
+#define ALLOW_BYTES   64
+#define KEY_BYTES     256
+#define SECRET_MS     6000 /* for the store to say whether a secret is good */
+#define CONNECT_FLAGS (ROUTE_STREAM | ROUTE_POLICY | ROUTE_SECRET)
 
 static const struct route routes[] = {
-    {"GET", "/v1/realtime", api_realtime_connect, ROUTE_STREAM | ROUTE_POLICY},
-    {"GET", "/v1/realtime/", api_realtime_connect, ROUTE_STREAM | ROUTE_POLICY},
-    {"GET", "/realtime", api_realtime_connect, ROUTE_STREAM | ROUTE_POLICY},
-    {"GET", "/realtime/", api_realtime_connect, ROUTE_STREAM | ROUTE_POLICY},
+    {"GET", "/v1/realtime", api_realtime_connect, CONNECT_FLAGS},
+    {"GET", "/v1/realtime/", api_realtime_connect, CONNECT_FLAGS},
+    {"GET", "/realtime", api_realtime_connect, CONNECT_FLAGS},
+    {"GET", "/realtime/", api_realtime_connect, CONNECT_FLAGS},
     {"GET", "/metrics", api_metrics, ROUTE_OPEN},
     {"GET", "/health", api_health, ROUTE_OPEN},
     {"GET", "/health/live", api_health_live, ROUTE_OPEN},
     {"GET", "/health/ready", api_health_ready, ROUTE_OPEN},
     {"GET", "/v1/events", api_events, 0},
     {"GET", "/v1/sessions/live", api_sessions_live, 0},
+    {"GET", "/v1/usage", api_usage, 0},
+    {"POST", "/v1/realtime/client_secrets", api_secrets_create, ROUTE_POLICY},
+    {"DELETE", "/v1/realtime/client_secrets/{id}", api_secrets_revoke, 0},
+    {"POST", "/v1/realtime/sessions", api_secrets_create_session, ROUTE_POLICY},
+    {"POST", "/v1/realtime/transcription_sessions",
+     api_secrets_create_transcription, ROUTE_POLICY},
 };
 
 /* --- which route */
@@ -107,7 +122,7 @@ find_route(struct gate_request *rq, const struct route *table, size_t count)
     return NULL;
 }
 
-/* --- who may; each: true, or rq is answered and gone */
+/* --- who may; each: true, or rq is answered (or parked) and gone */
 
 static void
 add_cors_headers(struct gate_request *rq, struct api_context *api)
@@ -231,22 +246,26 @@ find_key(struct gate_request *rq, char key[KEY_BYTES])
     return key_of_subprotocol(rq, key);
 }
 
-static bool
-check_key(struct gate_request *rq, struct api_context *api)
+static void
+refuse_key(struct gate_request *rq)
 {
-    char key[KEY_BYTES], tenant[CREDENTIALS_TENANT_BYTES];
+    gate_add_header(rq, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    api_error(rq, 401, "invalid_api_key", "The API key is not valid.", NULL);
+}
 
-    if (!find_key(rq, key)) {
+static bool
+check_key(struct gate_request *rq, struct api_context *api, const char *key)
+{
+    char tenant[CREDENTIALS_TENANT_BYTES];
+
+    if (key[0] == '\0') {
         gate_add_header(rq, "WWW-Authenticate", "Bearer");
         api_error(rq, 401, "missing_api_key", "No API key was sent.", NULL);
         return false;
     }
     if (api->credentials == NULL
         || credentials_check(api->credentials, key, tenant) != 0) {
-        gate_add_header(rq, "WWW-Authenticate",
-                        "Bearer error=\"invalid_token\"");
-        api_error(rq, 401, "invalid_api_key", "The API key is not valid.",
-                  NULL);
+        refuse_key(rq);
         return false;
     }
     api_set_tenant(rq, tenant);
@@ -273,12 +292,12 @@ tenant_is_sound(const char *tenant)
 
 /* VOICE_TENANT is NGINX's word in every mode but keys, where the key says. */
 static bool
-check_caller(struct gate_request *rq, struct api_context *api)
+check_caller(struct gate_request *rq, struct api_context *api, const char *key)
 {
     const char *tenant = gate_param(rq, "VOICE_TENANT");
 
     if (api->config->auth.mode == AUTH_KEYS) {
-        return check_key(rq, api);
+        return check_key(rq, api, key);
     }
     if (tenant != NULL && !tenant_is_sound(tenant)) {
         api_error(rq, 403, "tenant_invalid",
@@ -350,11 +369,134 @@ answer_no_route(struct gate_request *rq, struct api_context *api,
     }
 }
 
+/* Who is asking is known. */
+static void
+run_route(struct gate_request *rq, struct api_context *api,
+          const struct route *route)
+{
+    if (((route->flags & ROUTE_OPEN) || api_limits_request(rq, api))
+        && ((route->flags & ROUTE_POLICY) == 0 || check_policy(rq))) {
+        route->handler(rq, api);
+    }
+}
+
+/* --- a minted secret, which is its own proof in every auth mode */
+
+struct secret_wait {
+    const struct route *route;
+    const struct secret_grant *grant;
+    struct api_wait *wait; /* the asker's, until the store has told */
+};
+
+static void
+release_secret(void *arg)
+{
+    struct secret_wait *w = arg;
+
+    secret_grant_put(&w->grant);
+    free(w);
+}
+
+static void
+run_granted(struct gate_request *rq, struct api_context *api,
+            const struct route *route, const struct secret_grant *grant)
+{
+    const char *named = gate_param(rq, "VOICE_TENANT");
+
+    if (api->config->auth.mode != AUTH_KEYS && named != NULL && named[0] != '\0'
+        && strcmp(named, grant->tenant) != 0) {
+        api_error(rq, 403, "tenant_mismatch",
+                  "The key is of another tenant than NGINX says.", NULL);
+        return;
+    }
+    api_set_tenant(rq, grant->tenant);
+    api_set_grant(rq, grant);
+    run_route(rq, api, route);
+}
+
+static void
+answer_checked(struct gate_request *rq, struct api_context *api, int result,
+               void *arg)
+{
+    struct secret_wait *w = arg;
+
+    if (result == 0) {
+        run_granted(rq, api, w->route, w->grant);
+    } else if (result == UV_EACCES) {
+        refuse_key(rq);
+    } else {
+        api_error(rq, 503, "store_unavailable", "The key can't be checked now.",
+                  NULL);
+    }
+}
+
+/* On the store's thread. */
+static void
+on_secret_checked(void *arg, int result, const struct secret_grant **grant)
+{
+    struct secret_wait *w = arg;
+
+    w->grant = *grant;
+    *grant = NULL;
+    api_wait_done(&w->wait, result);
+}
+
+/* The request is parked first: the store may be quick. */
+static void
+park_secret(struct gate_request *rq, struct api_context *api,
+            const struct route *route, const char *key)
+{
+    struct secret_wait *w = calloc(1, sizeof(*w));
+    const struct secret_grant *grant = NULL;
+    const struct api_wait_config cfg = {
+        .deadline_ms = SECRET_MS,
+        .answer = answer_checked,
+        .release = release_secret,
+        .arg = w,
+    };
+
+    if (w != NULL) {
+        w->route = route;
+    }
+    if (w == NULL || api_wait_start(&w->wait, rq, api, &cfg) != 0) {
+        free(w);
+        gate_answer_busy(rq);
+        return;
+    }
+    int result = secrets_check(api->secrets, key, &grant, on_secret_checked, w);
+    if (result != 1) {
+        on_secret_checked(w, result, &grant);
+    }
+}
+
+static void
+run_secret(struct gate_request *rq, struct api_context *api,
+           const struct route *route, const char *key)
+{
+    const struct secret_grant *grant = NULL;
+    int result = api->secrets != NULL ? secrets_peek(api->secrets, key, &grant)
+                                      : UV_EACCES;
+
+    if ((route->flags & ROUTE_SECRET) == 0) {
+        api_error(rq, 403, "secret_not_allowed",
+                  "A client secret opens sessions and calls, nothing else.",
+                  NULL);
+    } else if (result == 0) {
+        run_granted(rq, api, route, grant);
+    } else if (result == UV_EAGAIN) {
+        park_secret(rq, api, route, key);
+    } else {
+        refuse_key(rq);
+    }
+    secret_grant_put(&grant);
+}
+
 void
 router_dispatch(struct gate_request *rq, struct api_context *api,
                 const struct route *table, size_t count)
 {
     const struct route *route = find_route(rq, table, count);
+    char key[KEY_BYTES];
 
     if ((route == NULL || (route->flags & ROUTE_STREAM) == 0)) {
         add_cors_headers(rq, api);
@@ -363,10 +505,17 @@ router_dispatch(struct gate_request *rq, struct api_context *api,
         answer_no_route(rq, api, table, count);
         return;
     }
-    if (check_origin(rq, api)
-        && ((route->flags & ROUTE_OPEN) || check_caller(rq, api))
-        && ((route->flags & ROUTE_POLICY) == 0 || check_policy(rq))) {
-        route->handler(rq, api);
+    if (!check_origin(rq, api)) {
+        return;
+    }
+    if (!find_key(rq, key)) {
+        key[0] = '\0';
+    }
+    if ((route->flags & ROUTE_OPEN) == 0
+        && strncmp(key, SECRETS_PREFIX, sizeof(SECRETS_PREFIX) - 1) == 0) {
+        run_secret(rq, api, route, key);
+    } else if ((route->flags & ROUTE_OPEN) || check_caller(rq, api, key)) {
+        run_route(rq, api, route);
     }
 }
 

@@ -3,9 +3,10 @@
 /*
  * From a request to its handler: one table of routes. Before a handler runs
  * the router has settled 404, 405 (with Allow), preflights, the Origin and
- * Host of requests that change something, who is asking (401), and that the
- * policy is there where it is needed (403). Runs on request threads; owns
- * nothing. Answers every request it gets.
+ * Host of requests that change something, who is asking (401; a minted secret
+ * may have to wait, parked, for the store), the tenant's requests a minute
+ * (429), and that the policy is there where it is needed (403). Runs on
+ * request threads; owns nothing. Answers every request it gets.
  */
 
 #ifndef VOICE_ROUTER_H
@@ -18,7 +19,8 @@
 enum route_flags {
     ROUTE_OPEN = 1,   /* no credentials asked for */
     ROUTE_POLICY = 2, /* 403 without VOICE_POLICY */
-    ROUTE_STREAM = 4  /* for WebSocket sessions (VOICE_STREAM=1) alone */
+    ROUTE_STREAM = 4, /* for WebSocket sessions (VOICE_STREAM=1) alone */
+    ROUTE_SECRET = 8  /* a minted secret (ek_…) will do; 403 elsewhere */
 };
 
 struct route {

@@ -83,7 +83,7 @@ int gate_add_header(struct gate_request *rq, const char *name,
                     const char *value);
 
 /* Memory of the handler's own, zeroed, aligned for anything, lives as rq. */
-#define GATE_LOCAL_BYTES 192
+#define GATE_LOCAL_BYTES 256
 void *gate_local(struct gate_request *rq);
 
 /* Whether it is a WebSocket session that asks to be taken (VOICE_STREAM=1). */

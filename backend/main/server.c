@@ -12,6 +12,7 @@
 #include "gate/stream_link.h"
 #include "main/control.h"
 #include "main/server_model.h"
+#include "main/server_services.h"
 #include "service/credentials.h"
 #include "service/event_bus.h"
 #include "session/session_registry.h"
@@ -40,6 +41,7 @@ struct server {
     struct session_resume *resumes;
     struct credentials *credentials;
     struct event_bus *events;
+    struct server_services *services;
     struct server_model *model;
     struct gate *gates[SERVER_LISTEN_MAX];
     struct api_context api[SERVER_LISTEN_MAX]; /* one a gate */
@@ -97,7 +99,8 @@ services_start(struct server *server)
             config->auth.keys_file);
     if (config->auth.mode == AUTH_NONE)
         LOG(WARN, "server", "auth=none: whoever reaches NGINX is let in");
-    return event_bus_create(&server->events);
+    result = server_services_create(&server->services, config);
+    return result ? result : event_bus_create(&server->events);
 }
 
 static int
@@ -162,6 +165,7 @@ gate_open(struct server *server, int fd)
         .config = config,
         .model_name = server_model_name(server->model),
     };
+    server_services_fill(server->services, api);
     result = gate_create(&server->gates[server->gate_count], &cfg,
                          router_handle, api);
     if (result)
@@ -381,6 +385,7 @@ server_destroy(struct server **sp)
     readers_end(server);
     server_model_stop(server->model);
     loops_settle(server);
+    server_services_stop(server->services);
     server_model_unload(server->model);
     loops_stop(server);
     gates_destroy(server);
@@ -393,6 +398,7 @@ server_destroy(struct server **sp)
     if (server->resumes)
         session_resume_destroy(&server->resumes);
     server_model_destroy(&server->model);
+    server_services_destroy(&server->services);
     credentials_destroy(&server->credentials);
     policy_cache_clear();
     free(server);

@@ -70,18 +70,28 @@ int secrets_create(struct secrets **sp, const struct secrets_config *cfg);
 /* When the store has ended. */
 void secrets_destroy(struct secrets **sp);
 
-/*
- * 0: *out is good. 1: it will be when `done` says 0; then only may the client
- * be told. UV_EINVAL (seconds), UV_EBUSY (no room, or the tenant has its
- * SECRETS_TENANT_MAX), UV_E2BIG, UV_ENOMEM. Done's errors are the store's.
- */
-int secrets_mint(struct secrets *s, const struct secret_request *request,
-                 struct secret_minted *out, secrets_done_h *done, void *arg);
+/* A new key, id and expiry; nothing is kept. 0 or UV_EINVAL (seconds). */
+int secrets_prepare(struct secrets *s, const struct secret_request *request,
+                    struct secret_minted *out);
 
 /*
- * 0: *grant is shared to the caller. UV_EACCES: not good. 1: the store is
- * asked, `checked` will be told 0 and a share to take (*grant may be made
- * NULL), UV_EACCES, or the store's error. UV_EBUSY, UV_ENOMEM: can't say.
+ * Makes it good. 0: it is. 1: it will be when `done` says 0; then only may the
+ * client be told. UV_EBUSY (no room, or the tenant has its
+ * SECRETS_TENANT_MAX), UV_E2BIG, UV_ENOMEM. Done's errors are the store's.
+ */
+int secrets_keep(struct secrets *s, const struct secret_request *request,
+                 const struct secret_minted *minted, secrets_done_h *done,
+                 void *arg);
+
+/* What memory says. 0: *grant is shared to the caller. UV_EACCES: not good.
+ * UV_EAGAIN: secrets_check will find out. */
+int secrets_peek(struct secrets *s, const char *key,
+                 const struct secret_grant **grant);
+
+/*
+ * As peek; 1: the store is asked, `checked` will be told 0 and a share to take
+ * (*grant may be made NULL), UV_EACCES, or the store's error. UV_EBUSY,
+ * UV_ENOMEM: can't say.
  */
 int secrets_check(struct secrets *s, const char *key,
                   const struct secret_grant **grant, secrets_check_h *checked,
