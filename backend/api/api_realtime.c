@@ -8,12 +8,14 @@
 
 #include "api/api_realtime.h"
 
+#include "api/api_limits.h"
 #include "api/api_resume.h"
 #include "api/api_upgrade.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/policy.h"
 #include "gate/crypto.h"
+#include "service/tenant_limits.h"
 #include "model/upstream.h"
 #include "service/warm_pool.h"
 #include "session/session_echo.h"
@@ -53,6 +55,7 @@ struct job {
     char model[MODEL_BYTES];
     char token[SESSION_TOKEN_BYTES]; /* "" none */
     char safety_id[SAFETY_ID_BYTES];
+    char *bound; /* session of a minted secret; owned, NULL none */
     struct warm_pool *warm;
 };
 
@@ -131,8 +134,12 @@ intent_check(struct connect *c)
 {
     char value[QUERY_BYTES];
 
-    if (!api_query(c->rq, "intent", value, sizeof(value))
-        || strcmp(value, "realtime") == 0)
+    const char *bound = api_secret_model(c->rq); /* "": a transcription */
+
+    if (!api_query(c->rq, "intent", value, sizeof(value)))
+        snprintf(value, sizeof(value), "%s",
+                 bound && !*bound ? "transcription" : "realtime");
+    if (strcmp(value, "realtime") == 0)
         return true;
     if (c->api->upstreams && strcmp(value, "transcription") == 0) {
         c->intent = "transcription";
@@ -204,6 +211,23 @@ model_refuse(struct connect *c, int result)
     return false;
 }
 
+/* A minted secret has its model; a client may name it, and no other. */
+static bool
+bound_model_check(struct connect *c)
+{
+    const char *bound = api_secret_model(c->rq);
+
+    if (!bound || !*bound)
+        return true;
+    if (c->asked[0] && strcmp(c->asked, bound) != 0) {
+        api_error(c->rq, 403, "model_not_allowed",
+                  "The client secret is bound to another model.", "model");
+        return false;
+    }
+    snprintf(c->asked, sizeof(c->asked), "%s", bound);
+    return true;
+}
+
 static bool
 model_check(struct connect *c)
 {
@@ -212,6 +236,8 @@ model_check(struct connect *c)
 
     if (!named)
         c->asked[0] = 0;
+    if (!bound_model_check(c))
+        return false;
     if (strlen(c->asked) >= MODEL_BYTES || !model_name_is_sound(c->asked))
         return model_refuse(c, UV_ENOENT);
     result = policy_model(c->policy, c->asked, &c->model);
@@ -271,6 +297,25 @@ slot_check(struct connect *c, struct loop **loop)
     return true;
 }
 
+static void
+job_free(struct job *job)
+{
+    policy_put(&job->session.policy);
+    free(job->bound);
+    free(job);
+}
+
+/* It becomes no session that could do so itself. */
+static void
+job_give_back(struct job *job)
+{
+    if (job->session.warm_ticket)
+        warm_pool_give_back(job->warm, job->session.warm_ticket);
+    if (job->session.limits)
+        tenant_limits_leave(job->session.limits, job->tenant);
+    session_registry_release(job->session.registry, job->session.loop);
+}
+
 /* On the loop. */
 static void
 on_job(struct loop_task *task, void *arg)
@@ -283,12 +328,11 @@ on_job(struct loop_task *task, void *arg)
     if (result) {
         LOG(ERROR, job->id, "event=session_start error=\"%s\"",
             uv_strerror(result));
-        if (job->session.warm_ticket)
-            warm_pool_give_back(job->warm, job->session.warm_ticket);
-        session_registry_release(job->session.registry, job->session.loop);
+        job_give_back(job);
+    } else if (job->echo && job->session.limits) {
+        tenant_limits_leave(job->session.limits, job->tenant);
     }
-    policy_put(&job->session.policy);
-    free(job);
+    job_free(job);
 }
 
 /* The shortest time after which one of the upstreams ends a session. */
@@ -318,6 +362,13 @@ job_create(struct connect *c, struct loop *loop)
     snprintf(job->model, sizeof(job->model), "%s", c->model);
     snprintf(job->safety_id, sizeof(job->safety_id), "%s", c->safety_id);
     job->warm = c->api->warm;
+    if (api_secret_session(c->rq)) {
+        job->bound = strdup(api_secret_session(c->rq));
+        if (!job->bound) {
+            free(job);
+            return NULL;
+        }
+    }
     job->echo = c->api->config->bench.echo;
     job->task.run = on_job;
     job->task.arg = job;
@@ -331,6 +382,9 @@ job_create(struct connect *c, struct loop *loop)
         .policy = policy_ref(c->policy),
         .registry = c->api->sessions,
         .events = c->api->events,
+        .usage = c->api->usage,
+        .limits = c->api->limits,
+        .bound_session = job->bound,
         .open_model = c->api->open_model,
         .open_model_arg = c->api->open_model_arg,
         .intent = c->intent,
@@ -357,34 +411,46 @@ accept_session(struct connect *c, struct job *job)
 {
     job->session.fd = api_upgrade(c->rq, job->id, job->session.resume_token);
     if (job->session.fd < 0) {
-        warm_give_back(c);
-        session_registry_release(job->session.registry, job->session.loop);
-        policy_put(&job->session.policy);
-        free(job);
+        job_give_back(job);
+        job_free(job);
         return;
     }
     loop_post(job->session.loop, &job->task);
+}
+
+/* What was taken for it is given back when it does not come about. */
+static void
+session_open(struct connect *c)
+{
+    char tenant[API_TENANT_BYTES];
+    struct loop *loop;
+
+    snprintf(tenant, sizeof(tenant), "%s", api_tenant(c->rq));
+    if (!slot_check(c, &loop)) {
+        api_limits_leave(c->api, tenant);
+        return;
+    }
+    struct job *job = job_create(c, loop);
+    if (job) {
+        accept_session(c, job);
+        return;
+    }
+    warm_give_back(c);
+    api_limits_leave(c->api, tenant);
+    session_registry_release(c->api->sessions, loop);
+    answer_busy(c->rq, "server_busy", "There is no memory left.");
 }
 
 void
 api_realtime_connect(struct gate_request *rq, struct api_context *api)
 {
     struct connect c = {.rq = rq, .api = api, .accepted_us = clock_now_us()};
-    struct loop *loop;
 
     if (!protocol_check(&c) || !policy_check(&c))
         return;
     safety_id_take(&c);
     if (query_check(&c) && upstream_check(&c) && model_check(&c)
-        && slot_check(&c, &loop)) {
-        struct job *job = job_create(&c, loop);
-        if (job) {
-            accept_session(&c, job);
-        } else {
-            warm_give_back(&c);
-            session_registry_release(api->sessions, loop);
-            answer_busy(rq, "server_busy", "There is no memory left.");
-        }
-    }
+        && api_limits_enter(rq, api))
+        session_open(&c);
     policy_put(&c.policy);
 }

@@ -96,7 +96,7 @@ model_check(struct secret_session *s, const struct api_context *api,
     if (value && !asked)
         return fault(s, 400, "invalid_type", "session.model",
                      "session.model must be a text.");
-    if (is_transcription(session) && !asked)
+    if (is_transcription(session)) /* such a session has none */
         return 0;
     result = policy_model(policy, asked, &name);
     if (result == UV_EINVAL && api->model_name && !api->upstreams) {

@@ -103,6 +103,7 @@ session_free(struct session *s)
     session_summary_log(&summary);
     session_end_count(s->reason);
     session_tell(s, "session_end", session_end_text(s->reason));
+    session_usage_end(&s->down.usage, summary.duration_ms);
     policy_put(&s->policy);
     session_client_deinit(&s->client);
     session_registry_remove(s->registry, &s->entry);
@@ -584,6 +585,7 @@ session_start(const struct session_config *cfg)
     s->policy = policy_ref(cfg->policy);
     s->refs = 2; /* stream, timer */
     directions_init(s);
+    session_usage_start(&s->down.usage, cfg->usage, cfg->limits, &s->entry);
     session_registry_add(s->registry, &s->entry);
     uv_timer_init(loop_uv(cfg->loop), &s->timer);
     s->timer.data = s;

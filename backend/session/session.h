@@ -55,6 +55,8 @@ struct session;
 struct session_registry;
 struct session_resume;
 struct event_bus;
+struct tenant_limits;
+struct usage;
 
 /* Opens the upstream leg; the server wires offline or remote in. */
 typedef int session_open_model_h(struct model_link **lp,
@@ -71,7 +73,9 @@ struct session_config {
     const char *model;           /* copied */
     const struct policy *policy; /* shared: the session refs it */
     struct session_registry *registry;
-    struct event_bus *events; /* may be NULL */
+    struct event_bus *events;     /* may be NULL */
+    struct usage *usage;          /* may be NULL */
+    struct tenant_limits *limits; /* given a slot of; NULL: none was taken */
     session_open_model_h *open_model;
     void *open_model_arg;
     bool model_can_be_lost;   /* remote: another link takes its place */

@@ -196,8 +196,16 @@ filters_stage(struct session_down *down, struct session_event *e)
     return session_filters_down(&down->filters, e, clock_now_ms());
 }
 
-static session_stage_h *const stages[] = {settle_stage, latency_stage,
-                                          filters_stage};
+/* Also what a later stage keeps from the client is paid for. */
+static bool
+usage_stage(struct session_down *down, struct session_event *e)
+{
+    session_usage_down(&down->usage, e);
+    return true;
+}
+
+static session_stage_h *const stages[] = {settle_stage, usage_stage,
+                                          latency_stage, filters_stage};
 
 void
 session_down_note_event(struct session_down *down, enum realtime_type type)

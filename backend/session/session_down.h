@@ -18,6 +18,7 @@
 #include "session/session_client.h"
 #include "session/session_filters.h"
 #include "session/session_registry.h"
+#include "session/session_usage.h"
 
 /* An event of the model beyond this is replaced by an error: clients read
  * messages below 1 MiB. */
@@ -60,6 +61,7 @@ struct session_down {
     void *arg;
     struct session_latency latency;
     struct session_calm calm;
+    struct session_usage usage;
     struct session_filters filters;
     enum session_down_phase phase;
     bool full;
