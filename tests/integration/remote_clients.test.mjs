@@ -12,7 +12,8 @@ import { startStack } from './lib/stack.mjs';
 process.env.VOICE_TEST_REMOTE = '1';
 
 test('the inner stack answers, and sees the outer one alone', async (t) => {
-    const stack = await startStack(t, { voiced: { auth: 'keys', keys: ['me'] } });
+    const stack = await startStack(t, { voiced: { auth: 'keys', keys: ['me'],
+        settings: { warm: { links: 0 } } } });
     const client = await stack.connect(t, { key: stack.voiced.keys.me });
     await client.next('session.created');
     const [outer] = await stack.voiced.sessions();

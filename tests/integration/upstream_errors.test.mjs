@@ -41,7 +41,7 @@ test('an upstream that refuses', async (t) => {
             'rate_limit_exceeded', 'Slow down.', { type: 'rate_limit_error' }),
         type: 'rate_limit_error', message: /Slow down/ },
         { status: 429, code: 1013, error: 'rate_limit_exceeded', body: '' },
-        { status: 429, code: 1011, error: 'upstream_unauthorized' }, // its words hold the key
+        { status: 429, code: 1013, error: 'rate_limit_exceeded' }, // its words hold the key
         { status: 500, code: 1011, error: 'upstream_unavailable' },
         { status: 502, code: 1011, error: 'upstream_unavailable', body: '' },
         { status: 503, code: 1011, error: 'upstream_unavailable' },
@@ -115,62 +115,72 @@ test('an upstream that has given up the beta shape', async (t) => {
     assert.equal(headers['sec-websocket-protocol'], undefined);
 });
 
-// From the first session on nobody gets another: what the upstream's end means
-// to the client can't be mended by a new session.
-async function onlySession(t, options) {
-    const { up, connect } = await start(t, options);
+async function session(t, options) {
+    const { up, stack, connect } = await start(t, options);
     const client = await connect(t);
     await client.next('session.created');
-    const conn = await up.nextConnection();
-    up.refuse(503);
-    return { up, client, conn };
+    return { up, stack, client, conn: await up.nextConnection() };
 }
 
-test('the end of a session at the upstream', async (t) => {
-    await t.test('session_expired and 1001 are relayed', async (t) => {
-        const { client, conn } = await onlySession(t);
-        const message = 'Your session hit the maximum duration of 60 minutes.';
-        await conn.expire();
-        assert.deepEqual(await client.waitClosed(20000), { code: 1001, reason: message });
-        const { error } = client.events.at(-1);
-        assert.deepEqual([error.code, error.message], ['session_expired', message]);
-    });
-
+test('a close that means something is relayed', async (t) => {
     for (const [code, reason] of [[1000, 'bye'], [4001, 'invalid_request_error.something'],
-        [3001, 'a reason of 123 bytes '.padEnd(123, 'x')]]) {
-        await t.test(`${code} and its reason are relayed`, async (t) => {
-            const { client, conn } = await onlySession(t);
+        [4002, 'a reason of 123 bytes '.padEnd(123, 'x')]]) {
+        await t.test(`${code} and its reason`, async (t) => {
+            const { client, conn } = await session(t);
             await conn.close(code, reason);
-            assert.deepEqual(await client.waitClosed(20000), { code, reason });
-        });
-    }
-
-    for (const [what, fault] of [['a killed connection', (conn) => conn.kill()],
-        ['silence', (conn) => conn.silence()],
-        ['a gigabyte that is announced', (conn) => conn.announce()],
-        ['a frame with a mask', (conn) => conn.raw(Buffer.from([0x81, 0x81, 1, 2, 3, 4, 5]))],
-        ['reserved bits', (conn) => conn.raw(Buffer.from([0xf1, 1, 65]))],
-        ['text that is no UTF-8', (conn) => conn.raw(Buffer.from([0x81, 2, 255, 255]))]]) {
-        await t.test(`${what} is 1011 for the client`, async (t) => {
-            const { client, conn } = await onlySession(t);
-            fault(conn);
-            const closed = await client.waitClosed(30000);
-            assert.equal(closed.code, 1011);
-            assert.notEqual(closed.reason, '');
-            await conn.waitClosed();
+            assert.deepEqual(await client.waitClosed(), { code, reason });
         });
     }
 });
 
-test('the bad frame is named to the upstream', async (t) => {
-    const { client, conn } = await onlySession(t);
-    conn.announce();
-    await client.waitClosed(20000);
-    assert.equal((await conn.waitClosed()).code, 1009);
+const faults = [
+    ['session_expired and 1001', (conn) => conn.expire()],
+    ['a killed connection', (conn) => conn.kill()],
+    ['silence', (conn) => conn.silence(), 1006],
+    ['a gigabyte that is announced', (conn) => conn.announce(), 1009],
+    ['a frame with a mask', (conn) => conn.raw(Buffer.from([0x81, 0x81, 1, 2, 3, 4, 5])), 1002],
+    ['reserved bits', (conn) => conn.raw(Buffer.from([0xf1, 1, 65])), 1002],
+    ['text that is no UTF-8', (conn) => conn.raw(Buffer.from([0x81, 2, 255, 255])), 1007],
+    ['1011 and "restart"', (conn) => conn.close(1011, 'restart')],
+];
+
+test('a session survives its upstream', async (t) => {
+    for (const [what, fault, code] of faults) {
+        await t.test(what, async (t) => {
+            const { up, client, conn } = await session(t,
+                { upstream: { ping_interval: '300ms', read_timeout: '1s' } });
+            fault(conn);
+            const closed = await conn.waitClosed(20000);
+            if (code) {
+                assert.equal(closed.code, code, 'what the upstream is told');
+            }
+            const next = await up.nextConnection(20000);
+            client.sayText('hello');
+            assert.equal((await client.respond()).status, 'completed');
+            assert.deepEqual(next.types.filter((type) => type === 'response.create'),
+                ['response.create']);
+            assert.ok(!client.types().includes('error'));
+            assert.equal(client.closed, null);
+        });
+    }
+});
+
+test('an upstream that does not come back', async (t) => {
+    for (const [what, fault] of faults.slice(0, 2)) {
+        await t.test(`after ${what} is 1011 for the client`, async (t) => {
+            const { up, stack, client, conn } = await session(t);
+            up.refuse(503);
+            fault(conn);
+            const closed = await client.waitClosed(60000);
+            assert.equal(closed.code, 1011);
+            assert.notEqual(closed.reason, '');
+            await until(() => stack.voiced.summaries().length === 1, 'the summary');
+        });
+    }
 });
 
 test('pings of ours keep a quiet session, pongs alone are life', async (t) => {
-    const { up, client, conn } = await onlySession(t,
+    const { up, client, conn } = await session(t,
         { upstream: { ping_interval: '200ms', read_timeout: '1s' } });
     await until(() => conn.pings >= 10, 'ten pings', 20000);
     assert.equal(client.closed, null);
@@ -178,10 +188,7 @@ test('pings of ours keep a quiet session, pongs alone are life', async (t) => {
 });
 
 test('what is no event is dropped, the session lives', async (t) => {
-    const { up, connect } = await start(t);
-    const client = await connect(t);
-    await client.next('session.created');
-    const conn = await up.nextConnection();
+    const { client, conn } = await session(t);
     for (const junk of ['{ not json', '[]', '"text"', 'null', '{"type":7}', '']) {
         conn.send(junk);
     }
@@ -192,16 +199,12 @@ test('what is no event is dropped, the session lives', async (t) => {
 });
 
 test('a key that the upstream repeats goes no further', async (t) => {
-    const { up, connect } = await start(t);
+    const { up, client, conn } = await session(t);
     const { key } = up.options;
-    const client = await connect(t);
-    await client.next('session.created');
-    const conn = await up.nextConnection();
     conn.session.fail({ code: 'invalid_api_key',
         message: `Incorrect API key provided: ${key}.` });
     client.sayText('hello');
     await client.respond();
-    up.refuse(503);
     await conn.close(4002, `bad key ${key}`);
     await client.waitClosed(20000);
     assert.ok(!JSON.stringify([client.events, client.closed]).includes(key));

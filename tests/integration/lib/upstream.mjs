@@ -162,6 +162,7 @@ export class Upstream {
     handshakes = 0;    // upgrades asked for
     tlsErrors = [];
     resumed = 0;       // TLS sessions that were resumed
+    protocols = [];    // what ALPN agreed on, of each TLS connection
     #fault = null;
     #open = new Set();
     #taken = 0;
@@ -202,6 +203,7 @@ export class Upstream {
         });
         this.server.on('secureConnection', (socket) => {
             this.resumed += socket.isSessionReused() ? 1 : 0;
+            this.protocols.push(socket.alpnProtocol);
             socket.on('error', () => {});
         });
         this.server.on('tlsClientError', (error) => this.tlsErrors.push(error.message));
@@ -230,11 +232,12 @@ export class Upstream {
             ...(this.options.tls && { ca_file: this.certs.caPath }), ...more };
     }
 
-    // Options for Voiced.start: this is the upstream `main`.
+    // Options for Voiced.start: this is the upstream `main`. No link is kept
+    // warm unless `settings` says so: a connection is a session.
     voiced({ settings = {}, env = {}, upstream = {}, ...more } = {}) {
         protect(this.options.key);
         return { ...more, env: { UP_KEY: this.options.key ?? '', ...env },
-            settings: { ...settings,
+            settings: { warm: { links: 0 }, ...settings,
                 upstream: { main: this.section(upstream), ...settings.upstream } } };
     }
 
