@@ -410,7 +410,7 @@ on_stream_lost(void *arg, enum curl_stream_fault fault, const char *why)
     struct ws_client *c = arg;
 
     if (c->state == CLIENT_CONNECTING) /* what the operator has to mend */
-        LOG_LIMITED(WARN, "ws_client", "host=%s error=\"%s\"",
+        LOG_LIMITED(INFO, "ws_client", "host=%s error=\"%s\"",
                     c->opening.authority, why);
     if (c->peer_closed || c->state == CLIENT_CLOSING)
         client_end(c, c->fault, c->code, c->reason);
