@@ -37,7 +37,12 @@ struct world {
     json_t *open;     /* what the client has been told of, and no end */
     json_t *owed;     /* call_id of calls that the client will answer */
     json_t *answered; /* call_id: how often the model has got an output */
-    bool active;      /* a response of the conversation is wanted or open */
+    char main[32];    /* the open response of the conversation */
+    unsigned items, whole, calls; /* of it, as the client has been told */
+    unsigned asked;    /* response.create that has led to nothing yet */
+    unsigned resumed;  /* response.create, by the last resume */
+    bool speaks, turn; /* of the user; a turn of his has no response yet */
+    bool active;       /* a response of the conversation is wanted or open */
 };
 
 static uint32_t
@@ -135,6 +140,44 @@ view_deleted(struct world *w, const char *id)
     json_array_remove(w->view, (size_t) at);
 }
 
+/* What may be missing of the response when the model goes. */
+static void
+main_note(struct world *w, const json_t *event)
+{
+    const char *type = history_at(event, "type");
+    const char *id = history_at(event, "response.id");
+    bool call = strcmp(type, "response.function_call_arguments.done") == 0;
+
+    if (strcmp(type, "input_audio_buffer.speech_started") == 0) {
+        w->speaks = true;
+    } else if (strcmp(type, "input_audio_buffer.committed") == 0) {
+        w->speaks = false;
+        w->turn = true;
+    } else if (strcmp(type, "response.created") == 0
+               && !history_at(event, "response.metadata.beside")[0]) {
+        snprintf(w->main, sizeof(w->main), "%s", id);
+        w->asked -= w->asked > 0;
+        w->items = w->whole = w->calls = 0;
+        w->turn = false;
+    } else if (strcmp(type, "response.done") == 0 && strcmp(id, w->main) == 0) {
+        w->main[0] = 0;
+    }
+    if (!w->main[0] || strcmp(w->main, history_at(event, "response_id")) != 0)
+        return;
+    w->items += strcmp(type, "response.output_item.added") == 0;
+    w->whole += call || strcmp(type, "response.content_part.done") == 0;
+    w->calls += call;
+}
+
+static unsigned
+asks_expected(const struct world *w)
+{
+    bool broken =
+        w->main[0] && !w->calls && (w->whole < w->items || w->items == 0);
+
+    return w->asked || (!w->speaks && (broken || w->turn));
+}
+
 static void
 client_told(struct world *w, const json_t *event)
 {
@@ -142,6 +185,7 @@ client_told(struct world *w, const json_t *event)
     const char *item = history_at(event, "item_id");
     const char *response = history_at(event, "response.id");
 
+    main_note(w, event);
     assert_true(strncmp(history_at(event, "event_id"), "event_", 6) == 0);
     if (strcmp(type, "conversation.item.added") == 0)
         view_added(w, event);
@@ -491,6 +535,7 @@ static void
 client_ask(struct world *w, bool beside)
 {
     w->active = w->active || !beside;
+    w->asked += !beside;
     send(w, "{'type':'response.create','event_id':'%s'%s}", new_id(w, "ev"),
          beside ? ",'response':{'conversation':'none'}" : "");
 }
@@ -610,8 +655,9 @@ on_resumed(void *arg, const char *json, size_t bytes)
 
     if (strcmp(history_at(event, "type"), "response.create") == 0
         && strcmp(history_at(event, "response.conversation"), "none") != 0) {
-        assert_false(w->active && json_array_size(w->outbox));
         w->active = true;
+        w->asked = 1;
+        w->resumed++;
     }
     json_array_append_new(w->inbox, event);
 }
@@ -621,6 +667,7 @@ on_resumed(void *arg, const char *json, size_t bytes)
 static void
 cut(struct world *w)
 {
+    unsigned asks = asks_expected(w);
     json_t *items;
 
     json_array_clear(w->inbox);
@@ -639,7 +686,11 @@ cut(struct world *w)
         json_object_set_new(w->answered, history_at(item, "call_id"),
                             json_integer(1));
     json_decref(items);
+    w->resumed = 0;
+    assert_int_equal(session_history_wants_response(w->history), asks);
     assert_int_equal(session_history_resume(w->history, on_resumed, w), 0);
+    assert_int_equal(w->resumed, asks);
+    w->speaks = false;
 }
 
 /* Everything that is on its way arrives, and every call gets its output. */
