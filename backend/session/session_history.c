@@ -182,30 +182,41 @@ truncated_tell(struct session_history *h, const json_t *event,
                                           "audio_end_ms", end_ms));
 }
 
+static void
+span_set(json_t *event, const char *key, struct realtime_span span)
+{
+    if (span.text)
+        json_object_set_new(
+            event, key,
+            json_loadb(span.text, span.bytes, JSON_DECODE_ANY, NULL));
+}
+
 bool
-session_history_answers(struct session_history *h, enum realtime_type type,
-                        const char *json, size_t bytes,
+session_history_answers(struct session_history *h,
+                        const struct realtime_peek *peek,
                         session_history_emit_h *emit, void *arg)
 {
     struct teller teller = {emit, arg};
     struct history_script script;
-    const struct history_item *item = NULL;
-    const char *id;
+    const struct history_item *item;
     json_t *event;
+    bool answers;
 
-    if (type != REALTIME_ITEM_TRUNCATE)
+    if (peek->type != REALTIME_ITEM_TRUNCATE)
         return false;
-    event = json_loadb(json, bytes, JSON_ALLOW_NUL, NULL);
-    id = json_string_value(json_object_get(event, "item_id"));
-    if (id)
-        item = history_items_find(&h->items, id);
-    if (item && item->replayed) {
+    event = json_object();
+    span_set(event, "item_id", peek->value[REALTIME_KEY_ITEM_ID]);
+    span_set(event, "content_index", peek->value[REALTIME_KEY_CONTENT_INDEX]);
+    span_set(event, "audio_end_ms", peek->value[REALTIME_KEY_AUDIO_END_MS]);
+    item = history_items_find(&h->items, text_of(event, "item_id"));
+    answers = item && item->replayed;
+    if (answers) {
         history_script_init(&script);
         truncated_tell(h, event, &script);
         history_script_run(&script, on_line, &teller);
     }
     json_decref(event);
-    return item && item->replayed;
+    return answers;
 }
 
 /* What the client wants cut will be text to the next model. */

@@ -164,8 +164,7 @@ inner_send(struct session_upstream *u, const char *json, size_t bytes)
 
     if (realtime_peek(json, bytes, &peek) != REALTIME_SOUND)
         return model_link_send(u->inner, json, bytes);
-    if (session_history_answers(u->history, peek.type, json, bytes, tell_later,
-                                u))
+    if (session_history_answers(u->history, &peek, tell_later, u))
         return 0;
     history_note(u, &peek, json, bytes);
     return model_link_send(u->inner, json, bytes);

@@ -13,40 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-setup(void **state)
-{
-    struct session_history *h = NULL;
-
-    assert_int_equal(session_history_create(&h), 0);
-    history_say_session(h);
-    *state = h;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    session_history_destroy((struct session_history **) state);
-    assert_null(*state);
-    return 0;
-}
-
-static void
-assert_types(json_t *events, const char *wanted)
-{
-    char *types = history_types(events);
-
-    assert_string_equal(types, wanted);
-    free(types);
-}
-
-static void
-assert_at(const json_t *json, const char *path, const char *wanted)
-{
-    assert_string_equal(history_at(json, path), wanted);
-}
-
 /* A call of a response of its own, up to `state`: 0 begun, 1 half its
  * arguments, 2 all of them, 3 output_item.done, 4 response.done. */
 static void
@@ -120,7 +86,7 @@ test_settings(void **state)
     char *text = json_dumps(session, JSON_COMPACT | JSON_SORT_KEYS);
 
     assert_int_equal(json_array_size(events), 1);
-    assert_at(update, "type", "session.update");
+    history_assert_at(update, "type", "session.update");
     assert_string_equal(
         text,
         "{\"audio\":{\"input\":{\"format\":{\"rate\":24000,\"type\":\"audio/"
@@ -150,15 +116,16 @@ test_secret_tools(void **state)
         *state, "{'type':'session.updated','session':{'type':'realtime',"
                 "'tools':[{'type':'mcp','server_label':'s'}]}}"));
     json_t *events = history_replay(*state);
-    assert_at(json_array_get(events, 0), "session.tools.0.authorization",
-              "Bearer x");
+    history_assert_at(json_array_get(events, 0),
+                      "session.tools.0.authorization", "Bearer x");
     json_decref(events);
     history_up(*state, "{'type':'session.update','session':{'type':'realtime',"
                        "'tools':[]}}");
     assert_true(history_down(*state, "{'type':'session.updated','session':{"
                                      "'type':'realtime','tools':[]}}"));
     events = history_replay(*state);
-    assert_at(json_array_get(events, 0), "session.tools.0.authorization", "");
+    history_assert_at(json_array_get(events, 0),
+                      "session.tools.0.authorization", "");
     json_decref(events);
 }
 
@@ -181,18 +148,18 @@ test_spoken_turns(void **state)
 
     json_t *items = history_items(h);
     assert_int_equal(json_array_size(items), 4);
-    assert_at(items, "0.id", "item_u1");
-    assert_at(items, "0.role", "user");
-    assert_at(items, "0.content.0.type", "input_text");
-    assert_at(items, "0.content.0.text", "Good day.");
-    assert_at(items, "1.id", "item_a1");
-    assert_at(items, "1.role", "assistant");
-    assert_at(items, "1.content.0.type", "output_text");
-    assert_at(items, "1.content.0.text", "Hello there.");
-    assert_at(items, "2.id", "item_u2");
-    assert_at(items, "2.content.0.text",
-              "(The user's words here are not known.)");
-    assert_at(items, "3.content.0.text", "Yes.");
+    history_assert_at(items, "0.id", "item_u1");
+    history_assert_at(items, "0.role", "user");
+    history_assert_at(items, "0.content.0.type", "input_text");
+    history_assert_at(items, "0.content.0.text", "Good day.");
+    history_assert_at(items, "1.id", "item_a1");
+    history_assert_at(items, "1.role", "assistant");
+    history_assert_at(items, "1.content.0.type", "output_text");
+    history_assert_at(items, "1.content.0.text", "Hello there.");
+    history_assert_at(items, "2.id", "item_u2");
+    history_assert_at(items, "2.content.0.text",
+                      "(The user's words here are not known.)");
+    history_assert_at(items, "3.content.0.text", "Yes.");
     json_decref(items);
 }
 
@@ -221,15 +188,15 @@ test_text_turn(void **state)
     assert_true(session_history_is_quiet(h));
     json_t *items = history_items(h);
     assert_int_equal(json_array_size(items), 2);
-    assert_at(items, "0.id", "item_S");
-    assert_at(items, "0.role", "system");
-    assert_at(items, "1.id", "mine");
+    history_assert_at(items, "0.id", "item_S");
+    history_assert_at(items, "0.role", "system");
+    history_assert_at(items, "1.id", "mine");
     const json_t *text = json_object_get(
         json_array_get(json_object_get(json_array_get(items, 1), "content"), 0),
         "text");
     assert_int_equal(json_string_length(text), 7);
     assert_memory_equal(json_string_value(text), "hi \0 \xc3\xa9", 7);
-    assert_at(items, "1.content.1.image_url", "data:x");
+    history_assert_at(items, "1.content.1.image_url", "data:x");
     json_decref(items);
 }
 
@@ -257,21 +224,6 @@ item_create(struct session_history *h, const char *id, const char *previous)
 }
 
 static void
-assert_order(struct session_history *h, const char *wanted)
-{
-    json_t *items = history_items(h);
-    const json_t *item;
-    char text[1024] = "";
-    size_t i;
-
-    json_array_foreach(items, i, item)
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
-                 i ? " " : "", history_at(item, "id"));
-    assert_string_equal(text, wanted);
-    json_decref(items);
-}
-
-static void
 test_order(void **state)
 {
     struct session_history *h = *state;
@@ -281,11 +233,11 @@ test_order(void **state)
     item_create(h, "c", "a");
     item_create(h, "d", "root");
     item_create(h, "e", "b");
-    assert_order(h, "d a c b e");
+    history_assert_order(h, "d a c b e");
     history_up(h, "{'type':'conversation.item.delete','item_id':'a'}");
     assert_true(
         history_down(h, "{'type':'conversation.item.deleted','item_id':'a'}"));
-    assert_order(h, "d c b e");
+    history_assert_order(h, "d c b e");
     assert_true(session_history_is_quiet(h));
 }
 
@@ -305,7 +257,7 @@ test_long_id(void **state)
     item_create(h, "first", "root");
     char wanted[128];
     snprintf(wanted, sizeof(wanted), "first %s last", id);
-    assert_order(h, wanted);
+    history_assert_order(h, wanted);
 }
 
 static void
@@ -324,7 +276,7 @@ test_truncate(void **state)
                     "'content_index':0,'audio_end_ms':250}");
     assert_true(session_history_is_quiet(h));
     json_t *items = history_items(h);
-    assert_at(items, "0.content.0.text", "word word"); /* of 500 ms */
+    history_assert_at(items, "0.content.0.text", "word word"); /* of 500 ms */
     json_decref(items);
 }
 
@@ -343,25 +295,24 @@ test_truncate_replayed(void **state)
         "\"content_index\":0,\"audio_end_ms\":0}";
     struct session_history *h = *state;
     json_t *told = json_array();
+    struct realtime_peek peek;
 
+    assert_int_equal(realtime_peek(cut, strlen(cut), &peek), REALTIME_SOUND);
     history_say_begin(h, "resp_1", "item_a1", "null");
     history_say_words(h, "resp_1", "item_a1", "one two");
     history_say_end(h, "resp_1", "item_a1", "one two");
-    assert_false(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
-                                         strlen(cut), on_told, told));
+    assert_false(session_history_answers(h, &peek, on_told, told));
     json_decref(history_replay(h)); /* comes to nothing */
-    assert_false(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
-                                         strlen(cut), on_told, told));
+    assert_false(session_history_answers(h, &peek, on_told, told));
     json_decref(history_replay(h));
     json_decref(history_resume(h));
-    assert_true(session_history_answers(h, REALTIME_ITEM_TRUNCATE, cut,
-                                        strlen(cut), on_told, told));
+    assert_true(session_history_answers(h, &peek, on_told, told));
     assert_int_equal(json_array_size(told), 1);
-    assert_at(told, "0.type", "conversation.item.truncated");
-    assert_at(told, "0.item_id", "item_a1");
+    history_assert_at(told, "0.type", "conversation.item.truncated");
+    history_assert_at(told, "0.item_id", "item_a1");
     assert_int_equal(strncmp(history_at(told, "0.event_id"), "event_", 6), 0);
     json_t *items = history_items(h);
-    assert_at(items, "0.content.0.text", "\xe2\x80\xa6");
+    history_assert_at(items, "0.content.0.text", "\xe2\x80\xa6");
     json_decref(items);
     json_decref(told);
     /* What a late new model says about replayed items is not the client's. */
@@ -371,7 +322,7 @@ test_truncate_replayed(void **state)
         h, "{'type':'conversation.item.done','item':{'id':'item_a1'}}"));
     assert_false(history_down(
         h, "{'type':'error','error':{'code':'x','event_id':'item_a1'}}"));
-    assert_order(h, "");
+    history_assert_order(h, "");
 }
 
 /* --- tools */
@@ -387,23 +338,23 @@ test_calls(void **state)
     output_say(h, "2", true);
     output_say(h, "1", true);
     assert_true(session_history_is_quiet(h));
-    assert_order(h, "item_1 item_2 item_o2 item_o1");
+    history_assert_order(h, "item_1 item_2 item_o2 item_o1");
     json_t *items = history_items(h);
-    assert_at(items, "0.type", "function_call");
-    assert_at(items, "0.name", "f");
-    assert_at(items, "0.call_id", "call_1");
-    assert_at(items, "0.arguments", "[1]");
-    assert_at(items, "2.type", "function_call_output");
-    assert_at(items, "2.call_id", "call_2");
-    assert_at(items, "2.output", "42");
+    history_assert_at(items, "0.type", "function_call");
+    history_assert_at(items, "0.name", "f");
+    history_assert_at(items, "0.call_id", "call_1");
+    history_assert_at(items, "0.arguments", "[1]");
+    history_assert_at(items, "2.type", "function_call_output");
+    history_assert_at(items, "2.call_id", "call_2");
+    history_assert_at(items, "2.output", "42");
     json_decref(items);
     /* No output without its call. */
     history_down(h, "{'type':'conversation.item.deleted','item_id':'item_2'}");
-    assert_order(h, "item_1 item_o1");
+    history_assert_order(h, "item_1 item_o1");
     /* Without its output the call waits again. */
     history_down(h, "{'type':'conversation.item.deleted','item_id':'item_o1'}");
     assert_false(session_history_is_quiet(h));
-    assert_order(h, "item_1");
+    history_assert_order(h, "item_1");
 }
 
 static void
@@ -419,7 +370,7 @@ test_output_before_call(void **state)
                     "'item':{'id':'o','type':'function_call_output','call_id':"
                     "'call_1','output':'42'}}");
     item_create(h, "first", "root");
-    assert_order(h, "first item_1 o");
+    history_assert_order(h, "first item_1 o");
 }
 
 /* One half of the arguments: the client hears the end of it, the next model
@@ -432,18 +383,19 @@ test_call_half_streamed(void **state)
     history_say_user_turn(h, "item_u1", "null");
     call_say(h, "1", 1);
     json_t *events = history_close(h);
-    assert_types(events, "conversation.item.done response.output_item.done "
+    history_assert_types(events,
+                         "conversation.item.done response.output_item.done "
                          "response.done conversation.item.deleted");
-    assert_at(events, "1.item.status", "incomplete");
-    assert_at(events, "1.item.type", "function_call");
-    assert_at(events, "2.response.status", "cancelled");
-    assert_at(events, "2.response.output.0.status", "incomplete");
-    assert_at(events, "3.item_id", "item_1");
+    history_assert_at(events, "1.item.status", "incomplete");
+    history_assert_at(events, "1.item.type", "function_call");
+    history_assert_at(events, "2.response.status", "cancelled");
+    history_assert_at(events, "2.response.output.0.status", "incomplete");
+    history_assert_at(events, "3.item_id", "item_1");
     json_decref(events);
-    assert_order(h, "item_u1");
+    history_assert_order(h, "item_u1");
     assert_true(session_history_wants_response(h));
     events = history_resume(h);
-    assert_types(events, "response.create");
+    history_assert_types(events, "response.create");
     json_decref(events);
 }
 
@@ -455,17 +407,18 @@ test_call_whole(void **state)
 
     call_say(h, "1", 2);
     json_t *events = history_close(h);
-    assert_types(events, "conversation.item.done response.output_item.done "
+    history_assert_types(events,
+                         "conversation.item.done response.output_item.done "
                          "response.done");
-    assert_at(events, "1.item.status", "completed");
-    assert_at(events, "1.item.arguments", "[1]");
-    assert_at(events, "2.response.status", "completed");
+    history_assert_at(events, "1.item.status", "completed");
+    history_assert_at(events, "1.item.arguments", "[1]");
+    history_assert_at(events, "2.response.status", "completed");
     json_decref(events);
-    assert_order(h, "item_1");
+    history_assert_order(h, "item_1");
     assert_false(session_history_wants_response(h));
     /* The output comes afterwards and finds its call. */
     output_say(h, "1", true);
-    assert_order(h, "item_1 item_o1");
+    history_assert_order(h, "item_1 item_o1");
 }
 
 static void
@@ -477,13 +430,14 @@ test_output_unanswered(void **state)
     output_say(h, "1", false);
     history_up(h, "{'type':'response.create'}");
     json_t *events = history_close(h);
-    assert_types(events, "");
+    history_assert_types(events, "");
     json_decref(events);
-    assert_order(h, "item_1");
+    history_assert_order(h, "item_1");
     for (int again = 0; again < 2; again++) {
         events = history_resume(h);
-        assert_types(events, "conversation.item.create response.create");
-        assert_at(events, "0.item.output", "42");
+        history_assert_types(events,
+                             "conversation.item.create response.create");
+        history_assert_at(events, "0.item.output", "42");
         json_decref(events);
     }
     assert_true(history_down(
@@ -491,9 +445,9 @@ test_output_unanswered(void **state)
            "'item':{'id':'item_o1','type':'function_call_output','call_id':"
            "'call_1','output':'42'}}"));
     events = history_resume(h);
-    assert_types(events, "response.create");
+    history_assert_types(events, "response.create");
     json_decref(events);
-    assert_order(h, "item_1 item_o1");
+    history_assert_order(h, "item_1 item_o1");
 }
 
 /* --- what was open */
@@ -508,22 +462,23 @@ test_mid_sentence(void **state)
     history_say_begin(h, "resp_1", "item_a1", "'item_u1'");
     history_say_words(h, "resp_1", "item_a1", "Hel");
     json_t *events = history_close(h);
-    assert_types(events, "response.output_audio.done "
+    history_assert_types(events,
+                         "response.output_audio.done "
                          "response.output_audio_transcript.done "
                          "response.content_part.done conversation.item.done "
                          "response.output_item.done response.done");
-    assert_at(events, "1.transcript", "Hel");
-    assert_at(events, "1.response_id", "resp_1");
-    assert_at(events, "2.part.type", "audio");
-    assert_at(events, "2.part.transcript", "Hel");
-    assert_at(events, "3.previous_item_id", "item_u1");
-    assert_at(events, "4.item.status", "incomplete");
-    assert_at(events, "4.item.content.0.type", "output_audio");
-    assert_at(events, "5.response.id", "resp_1");
-    assert_at(events, "5.response.object", "realtime.response");
-    assert_at(events, "5.response.status", "cancelled");
-    assert_at(events, "5.response.status_details.type", "cancelled");
-    assert_at(events, "5.response.metadata.k", "v");
+    history_assert_at(events, "1.transcript", "Hel");
+    history_assert_at(events, "1.response_id", "resp_1");
+    history_assert_at(events, "2.part.type", "audio");
+    history_assert_at(events, "2.part.transcript", "Hel");
+    history_assert_at(events, "3.previous_item_id", "item_u1");
+    history_assert_at(events, "4.item.status", "incomplete");
+    history_assert_at(events, "4.item.content.0.type", "output_audio");
+    history_assert_at(events, "5.response.id", "resp_1");
+    history_assert_at(events, "5.response.object", "realtime.response");
+    history_assert_at(events, "5.response.status", "cancelled");
+    history_assert_at(events, "5.response.status_details.type", "cancelled");
+    history_assert_at(events, "5.response.metadata.k", "v");
     const json_t *usage = json_object_get(
         json_object_get(json_array_get(events, 5), "response"), "usage");
     assert_int_equal(json_integer_value(json_object_get(usage, "total_tokens")),
@@ -533,13 +488,13 @@ test_mid_sentence(void **state)
     json_decref(events);
     /* Twice says nothing more. */
     events = history_close(h);
-    assert_types(events, "");
+    history_assert_types(events, "");
     json_decref(events);
     json_t *items = history_items(h);
-    assert_at(items, "1.content.0.text", "Hel");
+    history_assert_at(items, "1.content.0.text", "Hel");
     json_decref(items);
     events = history_resume(h);
-    assert_types(events, "response.create");
+    history_assert_types(events, "response.create");
     json_decref(events);
     assert_true(history_down(h, "{'type':'response.created','response':{'id':"
                                 "'resp_2','conversation_id':'c'}}"));
@@ -556,16 +511,17 @@ test_request_again(void **state)
                   "{'instructions':'I','metadata':{'a':'b'}}}");
     history_say_begin(h, "resp_1", "item_a1", "null");
     json_t *events = history_close(h);
-    assert_types(events, "response.output_audio.done "
+    history_assert_types(events,
+                         "response.output_audio.done "
                          "response.output_audio_transcript.done "
                          "response.content_part.done conversation.item.done "
                          "response.output_item.done response.done "
                          "conversation.item.deleted");
     json_decref(events);
     events = history_resume(h);
-    assert_types(events, "response.create");
-    assert_at(events, "0.event_id", "mine");
-    assert_at(events, "0.response.metadata.a", "b");
+    history_assert_types(events, "response.create");
+    history_assert_at(events, "0.event_id", "mine");
+    history_assert_at(events, "0.response.metadata.a", "b");
     json_decref(events);
 }
 
@@ -589,9 +545,9 @@ test_only_the_end_missing(void **state)
 
     call_say(h, "1", 3);
     json_t *events = history_close(h);
-    assert_types(events, "response.done");
-    assert_at(events, "0.response.status", "completed");
-    assert_at(events, "0.response.status_details", "");
+    history_assert_types(events, "response.done");
+    history_assert_at(events, "0.response.status", "completed");
+    history_assert_at(events, "0.response.status_details", "");
     json_decref(events);
     assert_false(session_history_wants_response(h));
 }
@@ -618,157 +574,17 @@ test_out_of_band(void **state)
         h, "{'type':'response.output_text.delta','response_id':'resp_B',"
            "'item_id':'item_B','output_index':0,'content_index':0,'delta':"
            "'secret'}"));
-    assert_order(h, "");
+    history_assert_order(h, "");
     json_t *events = history_close(h);
-    assert_types(events, "response.output_text.done "
-                         "response.content_part.done "
-                         "response.output_item.done response.done");
-    assert_at(events, "0.text", "secret");
+    history_assert_types(events, "response.output_text.done "
+                                 "response.content_part.done "
+                                 "response.output_item.done response.done");
+    history_assert_at(events, "0.text", "secret");
     json_decref(events);
     events = history_resume(h);
-    assert_at(events, "0.response.metadata.topic", "t");
+    history_assert_at(events, "0.response.metadata.topic", "t");
     json_decref(events);
-    assert_order(h, "");
-}
-
-/* --- turns and the microphone */
-
-static void
-audio_say(struct session_history *h, unsigned ms, char c)
-{
-    char *text = malloc(64 + ms * 64);
-    int n = sprintf(text, "{'type':'input_audio_buffer.append','audio':'");
-
-    memset(text + n, c, ms * 64); /* 48 bytes of pcm a ms */
-    strcpy(text + n + ms * 64, "'}");
-    history_up(h, text);
-    free(text);
-}
-
-/* Characters of audio in the appends among the events. */
-static size_t
-audio_of(const json_t *events, char c)
-{
-    const json_t *event;
-    size_t i, n = 0;
-
-    json_array_foreach(events, i,
-                       event) for (const char *a = history_at(event, "audio");
-                                   *a; a++) n += *a == c;
-    return n;
-}
-
-static void
-test_killed_while_speaking(void **state)
-{
-    struct session_history *h = *state;
-    struct session_history_figures figures;
-
-    for (int i = 0; i < 50; i++)
-        audio_say(h, 100, 'A');
-    session_history_figures(h, &figures);
-    assert_int_equal(figures.audio_bytes, 800 * 48);
-    history_down(h, "{'type':'input_audio_buffer.speech_started','item_id':"
-                    "'item_u1','audio_start_ms':1}");
-    for (int i = 0; i < 10; i++)
-        audio_say(h, 100, 'B');
-    json_t *events = history_close(h);
-    assert_types(events, "");
-    json_decref(events);
-    assert_false(session_history_wants_response(h));
-    events = history_resume(h);
-    assert_int_equal(audio_of(events, 'A'), 800 * 64);
-    assert_int_equal(audio_of(events, 'B'), 1000 * 64);
-    json_decref(events);
-    /* No more than the cap. */
-    for (int i = 0; i < 200; i++)
-        audio_say(h, 100, 'C');
-    session_history_figures(h, &figures);
-    assert_int_equal(figures.audio_bytes, 480000);
-}
-
-/* The turn was taken and not answered: its audio is the item. */
-static void
-test_killed_after_commit(void **state)
-{
-    struct session_history *h = *state;
-    struct session_history_figures figures;
-
-    audio_say(h, 100, 'A');
-    history_say_user_turn(h, "item_u1", "null");
-    audio_say(h, 100, 'B');
-    json_t *events = history_close(h);
-    assert_types(events, "");
-    json_decref(events);
-    json_t *items = history_items(h);
-    assert_at(items, "0.id", "item_u1");
-    assert_at(items, "0.content.0.type", "input_audio");
-    assert_int_equal(strlen(history_at(items, "0.content.0.audio")), 6400);
-    json_decref(items);
-    assert_true(session_history_wants_response(h));
-    events = history_resume(h);
-    assert_types(events, "response.create input_audio_buffer.append");
-    assert_int_equal(audio_of(events, 'B'), 6400);
-    json_decref(events);
-    /* Known by its transcript, the audio goes. */
-    history_say_transcript(h, "item_u1", "Good day.");
-    session_history_figures(h, &figures);
-    assert_int_equal(figures.audio_bytes, 4800);
-    items = history_items(h);
-    assert_at(items, "0.content.0.text", "Good day.");
-    json_decref(items);
-}
-
-/* The item was announced by input_audio_buffer.committed alone. */
-static void
-test_killed_before_the_item(void **state)
-{
-    struct session_history *h = *state;
-
-    audio_say(h, 100, 'A');
-    history_down(h, "{'type':'input_audio_buffer.committed','item_id':"
-                    "'item_u1','previous_item_id':null}");
-    json_t *events = history_close(h);
-    assert_types(events, "conversation.item.added conversation.item.done");
-    assert_at(events, "0.item.id", "item_u1");
-    assert_at(events, "0.item.content.0.type", "input_audio");
-    json_decref(events);
-    assert_order(h, "item_u1");
-}
-
-static void
-test_by_hand(void **state)
-{
-    struct session_history *h = *state;
-    struct session_history_figures figures;
-
-    history_down(h, "{'type':'session.updated','session':{'type':'realtime',"
-                    "'audio':{'input':{'turn_detection':null}}}}");
-    for (int i = 0; i < 20; i++)
-        audio_say(h, 100, 'A');
-    history_up(h, "{'type':'input_audio_buffer.commit'}");
-    audio_say(h, 100, 'B');
-    history_up(h, "{'type':'response.create'}");
-    json_t *events = history_resume(h);
-    assert_int_equal(audio_of(events, 'A'), 2000 * 64);
-    assert_int_equal(audio_of(events, 'B'), 100 * 64);
-    char *types = history_types(events);
-    assert_non_null(strstr(types, "append input_audio_buffer.commit "
-                                  "response.create input_audio_buffer.append"));
-    free(types);
-    json_decref(events);
-    history_down(h, "{'type':'input_audio_buffer.committed','item_id':"
-                    "'item_u1','previous_item_id':null}");
-    assert_false(history_down(h, "{'type':'error','error':{'type':'x','code':"
-                                 "'y','event_id':'voice_settings'}}"));
-    history_up(h, "{'type':'input_audio_buffer.clear'}");
-    session_history_figures(h, &figures);
-    assert_int_equal(figures.audio_bytes, 2000 * 48);
-    history_up(h, "{'type':'input_audio_buffer.commit'}");
-    history_down(h, "{'type':'error','error':{'type':'invalid_request_error',"
-                    "'code':'input_audio_buffer_commit_empty'}}");
-    session_history_figures(h, &figures);
-    assert_int_equal(figures.audio_bytes, 0);
+    history_assert_order(h, "");
 }
 
 /* --- events without an answer */
@@ -791,7 +607,7 @@ test_errors_settle(void **state)
     assert_true(history_down(
         h, "{'type':'error','error':{'type':'server_error','code':'x'}}"));
     json_t *events = history_resume(h);
-    assert_types(events, "session.update");
+    history_assert_types(events, "session.update");
     json_decref(events);
     history_down(h, "{'type':'session.updated','session':{}}");
     assert_true(session_history_is_quiet(h));
@@ -808,10 +624,10 @@ test_owed_truncate(void **state)
     history_up(h, "{'type':'conversation.item.truncate','item_id':'item_a1',"
                   "'content_index':0,'audio_end_ms':60}");
     json_t *events = history_close(h);
-    assert_types(events, "conversation.item.truncated");
+    history_assert_types(events, "conversation.item.truncated");
     json_decref(events);
     json_t *items = history_items(h);
-    assert_at(items, "0.content.0.text", "one");
+    history_assert_at(items, "0.content.0.text", "one");
     json_decref(items);
     assert_true(session_history_is_quiet(h));
 }
@@ -838,11 +654,11 @@ test_cap(void **state)
     json_t *items = history_items(h);
     size_t n = json_array_size(items);
     assert_int_equal(n % 2, 1);
-    assert_at(items, "0.id", "item_open");
+    history_assert_at(items, "0.id", "item_open");
     for (size_t i = 1; i < n; i += 2) {
         const json_t *call = json_array_get(items, i);
         const json_t *output = json_array_get(items, i + 1);
-        assert_at(output, "type", "function_call_output");
+        history_assert_at(output, "type", "function_call_output");
         assert_string_equal(history_at(call, "call_id"),
                             history_at(output, "call_id"));
     }
@@ -916,7 +732,8 @@ test_nonsense(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)                                                                \
+    cmocka_unit_test_setup_teardown(f, history_setup, history_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_settings),
         TEST(test_secret_tools),
@@ -936,10 +753,6 @@ main(void)
         TEST(test_cancelled_is_not_asked_again),
         TEST(test_only_the_end_missing),
         TEST(test_out_of_band),
-        TEST(test_killed_while_speaking),
-        TEST(test_killed_after_commit),
-        TEST(test_killed_before_the_item),
-        TEST(test_by_hand),
         TEST(test_errors_settle),
         TEST(test_owed_truncate),
         TEST(test_cap),

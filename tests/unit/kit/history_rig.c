@@ -135,6 +135,57 @@ history_types(const json_t *events)
     return text;
 }
 
+/* --- checks */
+
+int
+history_setup(void **state)
+{
+    struct session_history *h = NULL;
+
+    assert_int_equal(session_history_create(&h), 0);
+    history_say_session(h);
+    *state = h;
+    return 0;
+}
+
+int
+history_teardown(void **state)
+{
+    session_history_destroy((struct session_history **) state);
+    assert_null(*state);
+    return 0;
+}
+
+void
+history_assert_types(json_t *events, const char *wanted)
+{
+    char *types = history_types(events);
+
+    assert_string_equal(types, wanted);
+    free(types);
+}
+
+void
+history_assert_at(const json_t *json, const char *path, const char *wanted)
+{
+    assert_string_equal(history_at(json, path), wanted);
+}
+
+void
+history_assert_order(struct session_history *h, const char *wanted)
+{
+    json_t *items = history_items(h);
+    const json_t *item;
+    char text[1024] = "";
+    size_t i;
+
+    json_array_foreach(items, i, item)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+                 i ? " " : "", history_at(item, "id"));
+    assert_string_equal(text, wanted);
+    json_decref(items);
+}
+
 /* --- recorded turns */
 
 static void __attribute__((format(printf, 2, 3)))

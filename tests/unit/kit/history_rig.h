@@ -30,6 +30,17 @@ const char *history_at(const json_t *json, const char *path);
 /* The types of the events, with a space between them; malloc'ed. */
 char *history_types(const json_t *events);
 
+/* cmocka's: *state is a history with settings. */
+int history_setup(void **state);
+int history_teardown(void **state);
+
+/* The types of all events, with a space between them. */
+void history_assert_types(json_t *events, const char *wanted);
+void history_assert_at(const json_t *json, const char *path,
+                       const char *wanted);
+/* The ids of the replay's items, with a space between them. */
+void history_assert_order(struct session_history *h, const char *wanted);
+
 /* --- recorded turns, events as models send them */
 
 void history_say_session(struct session_history *h);
