@@ -69,8 +69,8 @@ bool session_history_down(struct session_history *h, enum realtime_type type,
  * model has as text alone (it would be an error there). `emit` gets what the
  * client is told.
  */
-bool session_history_answers(struct session_history *h, enum realtime_type type,
-                             const char *json, size_t bytes,
+bool session_history_answers(struct session_history *h,
+                             const struct realtime_peek *peek,
                              session_history_emit_h *emit, void *arg);
 
 /* --- a change of the upstream */
