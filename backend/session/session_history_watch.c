@@ -489,58 +489,37 @@ on_error(struct session_history *h, const json_t *event)
 
 /* --- which is which */
 
-#define TRANSCRIPTION "conversation.item.input_audio_transcription."
-
 static const struct {
-    const char *type;
     watch_h *watch;
     bool unread; /* it wants no tree */
-} watched[] = {
-    {"session.created", on_session, false},
-    {"session.updated", on_session, false},
-    {"input_audio_buffer.speech_started", on_speech_started, true},
-    {"input_audio_buffer.cleared", on_cleared, true},
-    {"input_audio_buffer.committed", on_committed, false},
-    {"conversation.item.added", on_item_added, false},
-    {"conversation.item.done", on_item_done, false},
-    {"conversation.item.deleted", on_item_deleted, false},
-    {"conversation.item.truncated", on_item_truncated, false},
-    {"conversation.item.retrieved", on_item_retrieved, true},
-    {TRANSCRIPTION "delta", on_transcript_delta, false},
-    {TRANSCRIPTION "completed", on_user_transcript, false},
-    {"response.created", on_response_created, false},
-    {"response.done", on_response_done, false},
-    {"response.output_item.added", on_output_added, false},
-    {"response.output_item.done", on_output_done, false},
-    {"response.content_part.added", on_part_added, false},
-    {"response.content_part.done", on_part_done, false},
-    {"response.output_text.delta", on_text_delta, false},
-    {"response.output_text.done", on_text_done, false},
-    {"response.output_audio_transcript.delta", on_transcript_delta, false},
-    {"response.output_audio_transcript.done", on_transcript_done, false},
-    {"response.output_audio.done", on_audio_done, false},
-    {"response.function_call_arguments.delta", on_arguments_delta, false},
-    {"response.function_call_arguments.done", on_arguments_done, false},
-    {"error", on_error, false},
+} watched[REALTIME_TYPE_COUNT] = {
+    [REALTIME_SESSION_CREATED] = {on_session, false},
+    [REALTIME_SESSION_UPDATED] = {on_session, false},
+    [REALTIME_SPEECH_STARTED] = {on_speech_started, true},
+    [REALTIME_AUDIO_CLEARED] = {on_cleared, true},
+    [REALTIME_AUDIO_COMMITTED] = {on_committed, false},
+    [REALTIME_ITEM_ADDED] = {on_item_added, false},
+    [REALTIME_ITEM_DONE] = {on_item_done, false},
+    [REALTIME_ITEM_DELETED] = {on_item_deleted, false},
+    [REALTIME_ITEM_TRUNCATED] = {on_item_truncated, false},
+    [REALTIME_ITEM_RETRIEVED] = {on_item_retrieved, true},
+    [REALTIME_HEARD_DELTA] = {on_transcript_delta, false},
+    [REALTIME_HEARD_COMPLETED] = {on_user_transcript, false},
+    [REALTIME_RESPONSE_CREATED] = {on_response_created, false},
+    [REALTIME_RESPONSE_DONE] = {on_response_done, false},
+    [REALTIME_OUTPUT_ITEM_ADDED] = {on_output_added, false},
+    [REALTIME_OUTPUT_ITEM_DONE] = {on_output_done, false},
+    [REALTIME_PART_ADDED] = {on_part_added, false},
+    [REALTIME_PART_DONE] = {on_part_done, false},
+    [REALTIME_OUTPUT_TEXT_DELTA] = {on_text_delta, false},
+    [REALTIME_OUTPUT_TEXT_DONE] = {on_text_done, false},
+    [REALTIME_OUTPUT_TRANSCRIPT_DELTA] = {on_transcript_delta, false},
+    [REALTIME_OUTPUT_TRANSCRIPT_DONE] = {on_transcript_done, false},
+    [REALTIME_OUTPUT_AUDIO_DONE] = {on_audio_done, false},
+    [REALTIME_ARGUMENTS_DELTA] = {on_arguments_delta, false},
+    [REALTIME_ARGUMENTS_DONE] = {on_arguments_done, false},
+    [REALTIME_ERROR] = {on_error, false},
 };
-
-static bool
-named_watch(struct session_history *h, struct realtime_span name,
-            const char *json, size_t bytes)
-{
-    for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
-        if (strlen(watched[i].type) != name.bytes
-            || memcmp(watched[i].type, name.text, name.bytes) != 0)
-            continue;
-        if (watched[i].unread)
-            return watched[i].watch(h, NULL);
-        json_t *event = json_loadb(json, bytes, JSON_ALLOW_NUL, NULL);
-        bool passes = !event || watched[i].watch(h, event);
-        json_decref(event);
-        return passes;
-    }
-    return true;
-}
 
 /* --- audio of the model */
 
@@ -564,13 +543,16 @@ bool
 history_watch_down(struct session_history *h, enum realtime_type type,
                    const char *json, size_t bytes)
 {
-    struct realtime_peek peek;
-
     if (type == REALTIME_OUTPUT_AUDIO_DELTA) {
         audio_count(h, json, bytes);
         return true;
     }
-    if (realtime_peek(json, bytes, &peek))
-        return true; /* not for us to judge */
-    return named_watch(h, peek.name, json, bytes);
+    if (!watched[type].watch)
+        return true;
+    if (watched[type].unread)
+        return watched[type].watch(h, NULL);
+    json_t *event = json_loadb(json, bytes, JSON_ALLOW_NUL, NULL);
+    bool passes = !event || watched[type].watch(h, event);
+    json_decref(event);
+    return passes;
 }

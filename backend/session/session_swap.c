@@ -396,17 +396,6 @@ on_error(struct session_swap *s, const char *json, size_t bytes)
     json_decref(event);
 }
 
-static bool
-is_item_added(const char *json, size_t bytes)
-{
-    static const char name[] = "conversation.item.added";
-    struct realtime_peek peek;
-
-    return realtime_peek(json, bytes, &peek) == REALTIME_SOUND
-           && peek.name.bytes == sizeof(name) - 1
-           && memcmp(peek.name.text, name, sizeof(name) - 1) == 0;
-}
-
 static void
 on_telling_event(struct session_swap *s, const char *json, size_t bytes)
 {
@@ -417,9 +406,8 @@ on_telling_event(struct session_swap *s, const char *json, size_t bytes)
     case REALTIME_ERROR:
         on_error(s, json, bytes);
         break;
-    case REALTIME_OTHER:
-        if (is_item_added(json, bytes))
-            on_item_added(s, json, bytes);
+    case REALTIME_ITEM_ADDED:
+        on_item_added(s, json, bytes);
         break;
     default:
         break;
