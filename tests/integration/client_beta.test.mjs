@@ -9,6 +9,8 @@ import { BetaClient, BetaSdkClient } from './lib/beta.mjs';
 import { assertOrder } from './lib/expect.mjs';
 import { spoken } from './lib/speech.mjs';
 import { startStack } from './lib/stack.mjs';
+import { Upstream } from './lib/upstream.mjs';
+import { azureUpstream, betaUpstream, xaiUpstream } from './lib/upstream_dialects.mjs';
 import { durationMs, rms } from './lib/wav.mjs';
 
 const readFile = { type: 'function', name: 'read_file', description: 'Reads a file',
@@ -200,3 +202,32 @@ test('R1.4 a client of the beta', async (t) => {
         assert.equal(session.type, 'realtime');
     });
 });
+
+for (const [dialect, options] of [['azure', azureUpstream], ['beta', betaUpstream],
+    ['xai', xaiUpstream]]) {
+    test(`R1.4 a client of the beta with an upstream that speaks ${dialect}`, async (t) => {
+        const up = await Upstream.start(t, { ...options(), paceMs: 5 });
+        const stack = await startStack(t, { voiced: up.voiced({ upstream: { dialect },
+            settings: { warm: { links: 0 } } }) });
+        const client = await BetaClient.connect(t, { url: url(stack) });
+        await client.next('session.created');
+        await client.update({ ...settings, tools: [readFile], turn_detection: vad,
+            input_audio_transcription: { model: 'whisper-1' } });
+        client.sayText('hello');
+        const first = await client.respond({ modalities: ['audio', 'text'] });
+        assert.equal(client.said(first.id).transcript, 'You said: hello');
+        client.sayText('call read_file {}');
+        const second = await client.respond();
+        assert.equal(second.output[0].name, 'read_file');
+        client.send({ type: 'conversation.item.create', item: { type: 'function_call_output',
+            call_id: second.output[0].call_id, output: 'fog' } });
+        const third = await client.respond();
+        assert.match(client.said(third.id).transcript, /fog/);
+        up.connections[0].session.hear('what time is it');
+        const { response } = await client.next('response.done');
+        assert.equal(client.said(response.id).transcript, 'You said: what time is it');
+        assert.equal(client.types().filter((type) => /transcription.completed$/.test(type)).length,
+            1);
+        assert.deepEqual(up.options.said, []);
+    });
+}
