@@ -236,16 +236,18 @@ dialect_from_peer(struct dialect *d, const char *json, size_t bytes,
     return translate(&p, d->table->from_peer);
 }
 
+/* One at a time: who gets it may say something that is answered too. */
 size_t
 dialect_answer(struct dialect *d, dialect_emit_h *emit, void *arg)
 {
-    size_t count = d ? d->memory.answer_count : 0;
+    size_t count = 0;
+    char *text;
 
-    for (size_t i = 0; i < count; i++) {
-        emit(arg, d->memory.answers[i], strlen(d->memory.answers[i]));
-        free(d->memory.answers[i]);
+    while (d && count < DIALECT_ANSWERS
+           && (text = dialect_memory_take_answer(&d->memory)) != NULL) {
+        emit(arg, text, strlen(text));
+        free(text);
+        count++;
     }
-    if (d)
-        d->memory.answer_count = 0;
     return count;
 }

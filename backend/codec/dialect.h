@@ -42,7 +42,8 @@ struct dialect;
 
 /*
  * One text, NUL-terminated (the NUL is not among the bytes), borrowed for the
- * call. Must not call into the dialect it came from; may destroy nothing.
+ * call. May use the dialect in the other direction, to answer; not in the same
+ * one, and must not destroy it.
  */
 typedef void dialect_emit_h(void *arg, const char *json, size_t bytes);
 

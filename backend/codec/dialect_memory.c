@@ -103,3 +103,14 @@ dialect_memory_answer(struct dialect_memory *m, char *text)
     m->answers[m->answer_count++] = text;
     return true;
 }
+
+char *
+dialect_memory_take_answer(struct dialect_memory *m)
+{
+    if (m->answer_count == 0)
+        return NULL;
+    char *text = m->answers[0];
+    memmove(m->answers, m->answers + 1,
+            sizeof(m->answers[0]) * --m->answer_count);
+    return text;
+}

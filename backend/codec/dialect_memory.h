@@ -80,4 +80,7 @@ void dialect_memory_create(struct dialect_memory *m);
 /* Takes a text; false: there are too many, it is gone. */
 bool dialect_memory_answer(struct dialect_memory *m, char *text);
 
+/* Gives the oldest of them, or NULL. */
+char *dialect_memory_take_answer(struct dialect_memory *m);
+
 #endif

@@ -510,6 +510,53 @@ test_truncate(void **state)
     dialect_rig_close(&rig);
 }
 
+/* Who gets an event answers it at once, in the other direction. */
+struct echo {
+    struct dialect *dialect;
+    unsigned events, answers;
+};
+
+static void
+on_nothing(void *arg, const char *json, size_t bytes)
+{
+    (void) json, (void) bytes;
+    ++*(unsigned *) arg;
+}
+
+static void
+on_event(void *arg, const char *json, size_t bytes)
+{
+    struct echo *echo = arg;
+    char *text = dialect_rig_quote(TRUNCATE);
+
+    (void) json, (void) bytes;
+    if (echo->events++ < 40)
+        assert_int_equal(dialect_to_peer(echo->dialect, text, strlen(text),
+                                         on_nothing, &echo->answers),
+                         0);
+    free(text);
+}
+
+static void
+test_answered_inside(void **state)
+{
+    struct echo echo = {.events = 0};
+
+    (void) state;
+    assert_int_equal(
+        dialect_create(&echo.dialect, DIALECT_XAI, DIALECT_SIDE_SERVER), 0);
+    for (size_t i = 0; i < COUNT(spoken); i++) {
+        char *text = dialect_rig_quote(spoken[i]);
+        assert_int_equal(dialect_from_peer(echo.dialect, text, strlen(text),
+                                           on_event, &echo),
+                         0);
+        free(text);
+    }
+    assert_true(echo.events > 40);
+    assert_int_equal(echo.answers, 0);
+    dialect_destroy(&echo.dialect);
+}
+
 static const struct {
     const char *status, *details;
 } states[] = {
@@ -679,12 +726,18 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strict),     cmocka_unit_test(test_session),
-        cmocka_unit_test(test_speech),     cmocka_unit_test(test_response),
-        cmocka_unit_test(test_ups),        cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_states),     cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_taken_back), cmocka_unit_test(test_early),
+        cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_speech),
+        cmocka_unit_test(test_response),
+        cmocka_unit_test(test_ups),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_taken_back),
+        cmocka_unit_test(test_early),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_answered_inside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
