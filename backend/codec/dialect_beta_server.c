@@ -53,7 +53,11 @@ static const struct dialect_rule up[] = {
 static int
 session_down(struct dialect_event *e)
 {
-    return dialect_event_member(e, "session", dialect_session_from_beta);
+    int result = dialect_event_member(e, "session", dialect_session_from_beta);
+
+    if (!result)
+        result = dialect_session_fill(json_object_get(e->tree, "session"));
+    return result;
 }
 
 static int
@@ -131,6 +135,18 @@ arguments_down(struct dialect_event *e)
     return DIALECT_PASS;
 }
 
+/* The first servers of the beta counted nothing here. */
+static int
+heard_down(struct dialect_event *e)
+{
+    if (!json_is_object(json_object_get(e->tree, "usage"))
+        && json_object_set_new(
+            e->tree, "usage",
+            json_pack("{s:s, s:i}", "type", "duration", "seconds", 0)))
+        return UV_ENOMEM;
+    return DIALECT_PASS;
+}
+
 static int
 response_down(struct dialect_event *e)
 {
@@ -192,6 +208,8 @@ static const struct dialect_rule down[] = {
     {.type = "response.output_item.done", .rewrite = output_done_down},
     {.type = "response.function_call_arguments.done",
      .rewrite = arguments_down},
+    {.type = "conversation.item.input_audio_transcription.completed",
+     .rewrite = heard_down},
     {.type = "error", .rewrite = error_down},
     {0},
 };

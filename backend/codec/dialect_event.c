@@ -104,6 +104,7 @@ dialect_fill(json_t *object, const json_t *defaults)
             if (json_object_set_new(object, key, json_deep_copy(value)))
                 return UV_ENOMEM;
         } else if (json_is_object(has) && json_is_object(value)
+                   && !json_object_get(has, "type")
                    && dialect_fill(has, value)) {
             return UV_ENOMEM;
         }

@@ -74,7 +74,7 @@ const char *dialect_string(const json_t *object, const char *key); /* or NULL */
 bool dialect_string_is(const json_t *object, const char *key, const char *text);
 
 /* Puts in what `defaults` has and the object hasn't, objects inside objects
- * too. 0 or UV_ENOMEM. */
+ * too, but for those with a `type`: they are whole. 0 or UV_ENOMEM. */
 int dialect_fill(json_t *object, const json_t *defaults);
 int dialect_fill_text(json_t *object, const char *defaults);
 

@@ -7,6 +7,7 @@
 
 #include "codec/dialect_session.h"
 
+#include "codec/dialect_event.h"
 #include "codec/dialect_item.h"
 
 #include <stdio.h>
@@ -40,6 +41,15 @@ static const struct {
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static const char session_whole[] =
+    "{\"object\":\"realtime.session\",\"output_modalities\":[\"audio\"],"
+    "\"instructions\":\"\",\"tools\":[],\"tool_choice\":\"auto\","
+    "\"max_output_tokens\":\"inf\",\"tracing\":null,\"truncation\":\"auto\","
+    "\"prompt\":null,\"audio\":{\"input\":{\"format\":{\"type\":\"audio/pcm\","
+    "\"rate\":24000},\"transcription\":null,\"noise_reduction\":null,"
+    "\"turn_detection\":null},\"output\":{\"format\":{\"type\":\"audio/pcm\","
+    "\"rate\":24000},\"speed\":1.0}},\"include\":null}";
 
 static bool
 array_has(const json_t *array, const char *text)
@@ -114,6 +124,17 @@ turn_to_ga(const json_t *value)
     return json_deep_copy(value);
 }
 
+/* One server has {name, type} where GA has the name. */
+static json_t *
+voice_to_ga(const json_t *value)
+{
+    json_t *name = json_object_get(value, "name");
+
+    if (json_is_string(name) && !json_object_get(value, "id"))
+        return json_incref(name);
+    return json_deep_copy(value);
+}
+
 #define INPUT(name)  {"audio", "input", name}, "audio.input." name
 #define OUTPUT(name) {"audio", "output", name}, "audio.output." name
 #define TOP(name)    {name}, name
@@ -123,7 +144,7 @@ static const struct field fields[] = {
      SHAPE_SESSION | SHAPE_CREATE | SHAPE_ANSWER, modalities_to_ga,
      modalities_to_flat},
     {"voice", OUTPUT("voice"), SHAPE_SESSION | SHAPE_CREATE | SHAPE_ANSWER,
-     NULL, NULL},
+     voice_to_ga, NULL},
     {"speed", OUTPUT("speed"), SHAPE_SESSION, NULL, NULL},
     {"input_audio_format", INPUT("format"), SHAPE_SESSION, format_to_ga,
      format_to_flat},
@@ -313,6 +334,28 @@ dialect_session_from_beta_transcription(const json_t *flat, json_t **ga)
     if (!result)
         json_object_del(*ga, "output_modalities");
     return result;
+}
+
+/* A null is no format. */
+static void
+format_drop_null(json_t *audio, const char *side)
+{
+    json_t *one = json_object_get(audio, side);
+
+    if (json_is_null(json_object_get(one, "format")))
+        json_object_del(one, "format");
+}
+
+int
+dialect_session_fill(json_t *ga)
+{
+    if (!text_is(ga, "type", "realtime"))
+        return 0;
+    if (!json_is_object(json_object_get(ga, "audio")))
+        json_object_del(ga, "audio");
+    format_drop_null(json_object_get(ga, "audio"), "input");
+    format_drop_null(json_object_get(ga, "audio"), "output");
+    return dialect_fill_text(ga, session_whole);
 }
 
 int

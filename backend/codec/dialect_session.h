@@ -30,6 +30,10 @@ int dialect_session_from_beta_transcription(const json_t *flat, json_t **ga);
 /* A GA session as a flat one; a transcription session by its `type`. */
 int dialect_session_to_beta(const json_t *ga, json_t **flat);
 
+/* Puts into a session of GA what a whole one has and this one lacks: strict
+ * clients read it. In place; none but `realtime` sessions. 0 or UV_ENOMEM. */
+int dialect_session_fill(json_t *ga);
+
 /* The `response` of a response.create of the beta as GA's, the items in its
  * `input` too; and GA's as the beta's. As above. */
 int dialect_response_from_beta(const json_t *beta, json_t **ga);

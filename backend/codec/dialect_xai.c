@@ -19,15 +19,6 @@
 #include <string.h>
 #include <uv.h>
 
-static const char session_whole[] =
-    "{\"object\":\"realtime.session\",\"output_modalities\":[\"audio\"],"
-    "\"instructions\":\"\",\"tools\":[],\"tool_choice\":\"auto\","
-    "\"max_output_tokens\":\"inf\",\"tracing\":null,\"truncation\":\"auto\","
-    "\"prompt\":null,\"audio\":{\"input\":{\"format\":{\"type\":\"audio/pcm\","
-    "\"rate\":24000},\"transcription\":null,\"noise_reduction\":null,"
-    "\"turn_detection\":null},\"output\":{\"format\":{\"type\":\"audio/pcm\","
-    "\"rate\":24000},\"speed\":1.0}},\"include\":null}";
-
 static const char response_whole[] =
     "{\"object\":\"realtime.response\",\"output\":[],\"conversation_id\":null,"
     "\"output_modalities\":[\"audio\"],\"max_output_tokens\":\"inf\","
@@ -175,13 +166,9 @@ string_fill(json_t *object, const char *key, const char *text)
 static int
 session_fill(struct dialect_memory *m, json_t *session)
 {
-    json_t *audio = json_object_get(session, "audio");
-
-    if (audio && !json_is_object(audio))
-        json_object_del(session, "audio");
-    if (tools_flatten(session) || dialect_fill_text(session, session_whole))
+    if (tools_flatten(session) || dialect_session_fill(session))
         return UV_ENOMEM;
-    audio = json_object_get(session, "audio");
+    json_t *audio = json_object_get(session, "audio");
     json_object_del(json_object_get(audio, "input"), "transport");
     json_object_del(json_object_get(audio, "output"), "transport");
     if (string_fill(session, "id", m->session_id)

@@ -205,7 +205,21 @@ static const struct vector vectors[] = {
      "'temperature':0.8}}",
      "{'type':'session.created','event_id':'e','session':{'id':'s','object':"
      "'realtime.session','output_modalities':['audio'],'audio':{'output':{"
-     "'voice':'ash'}},'type':'realtime'}}"},
+     "'voice':'ash','format':{'type':'audio/pcm','rate':24000},'speed':1.0},"
+     "'input':{'format':{'type':'audio/pcm','rate':24000},'transcription':"
+     "null,'noise_reduction':null,'turn_detection':null}},'type':'realtime',"
+     "'instructions':'','tools':[],'tool_choice':'auto','max_output_tokens':"
+     "'inf','tracing':null,'truncation':'auto','prompt':null,'include':"
+     "null}}"},
+    {SERVER_DOWN,
+     "{'type':'conversation.item.input_audio_transcription.completed',"
+     "'event_id':'e','item_id':'i','content_index':0,'transcript':'t'}",
+     "{'type':'conversation.item.input_audio_transcription.completed',"
+     "'event_id':'e','item_id':'i','content_index':0,'transcript':'t',"
+     "'usage':{'type':'duration','seconds':0}}"},
+    {SERVER_DOWN,
+     SAME("{'type':'conversation.item.input_audio_transcription.completed',"
+          "'event_id':'e','usage':{'type':'tokens','total_tokens':1}}")},
     {SERVER_DOWN,
      "{'type':'transcription_session.updated','event_id':'e','session':{"
      "'id':'s','input_audio_format':'pcm16'}}",

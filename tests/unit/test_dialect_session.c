@@ -94,6 +94,10 @@ static const struct pair sessions_up[] = {
      "{'type':'realtime','audio':{'input':{'format':{'type':'audio/pcmu'}},"
      "'output':{'voice':'ash'}}}"},
     {"{'voice':'ash','audio':5}", "{'type':'realtime','audio':5}"},
+    {"{'voice':{'name':'alloy','type':'openai'}}",
+     "{'type':'realtime','audio':{'output':{'voice':'alloy'}}}"},
+    {"{'voice':{'id':'voice_1'}}",
+     "{'type':'realtime','audio':{'output':{'voice':{'id':'voice_1'}}}}"},
     {"{'unheard_of':1}", "{'type':'realtime','unheard_of':1}"},
 };
 
@@ -157,6 +161,43 @@ test_transcription(void **state)
 
     (void) state;
     pair_check(&p, true, dialect_session_from_beta_transcription);
+}
+
+#define PCM "{'type':'audio/pcm','rate':24000}"
+
+/* What a server left out, or has as a null, is put in; the rest stays. */
+static const struct pair fills[] = {
+    {"{'type':'transcription'}", "{'type':'transcription'}"},
+    {"{'type':'realtime','audio':7,'tools':[1],'instructions':'i'}",
+     "{'type':'realtime','tools':[1],'instructions':'i','object':"
+     "'realtime.session','output_modalities':['audio'],'tool_choice':'auto',"
+     "'max_output_tokens':'inf','tracing':null,'truncation':'auto','prompt':"
+     "null,'audio':{'input':{'format':" PCM ",'transcription':null,"
+     "'noise_reduction':null,'turn_detection':null},'output':{'format':" PCM
+     ",'speed':1.0}},'include':null}"},
+    {"{'type':'realtime','audio':{'input':{'format':null},'output':{'format':"
+     "{'type':'audio/pcmu'},'voice':'ash'}}}",
+     "{'type':'realtime','object':'realtime.session','output_modalities':["
+     "'audio'],'instructions':'','tools':[],'tool_choice':'auto',"
+     "'max_output_tokens':'inf','tracing':null,'truncation':'auto','prompt':"
+     "null,'audio':{'input':{'format':" PCM ",'transcription':null,"
+     "'noise_reduction':null,'turn_detection':null},'output':{'format':{"
+     "'type':'audio/pcmu'},'voice':'ash','speed':1.0}},'include':null}"},
+};
+
+static void
+test_fill(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++) {
+        json_t *ga = dialect_rig_tree(fills[i].beta);
+        json_t *wanted = dialect_rig_tree(fills[i].ga);
+        assert_int_equal(dialect_session_fill(ga), 0);
+        assert_true(json_equal(ga, wanted));
+        json_decref(ga);
+        json_decref(wanted);
+    }
+    assert_int_equal(dialect_session_fill(NULL), 0);
 }
 
 static const struct pair responses[] = {
@@ -263,7 +304,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sessions),  cmocka_unit_test(test_transcription),
         cmocka_unit_test(test_responses), cmocka_unit_test(test_no_objects),
-        cmocka_unit_test(test_params),
+        cmocka_unit_test(test_params),    cmocka_unit_test(test_fill),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
