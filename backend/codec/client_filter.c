@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   text ─► tree ─► session · response · item checked, merged ─► text
+ *   text ─► tree ─► keys, session, response, item checked, merged ─► text
  */
 
 #include "codec/client_filter.h"
@@ -9,16 +9,34 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uv.h>
 
+/* Audio and nothing else: nearly all there is, and it can say nothing else. */
+static bool
+is_plain_append(const struct realtime_peek *peek)
+{
+    if (peek->type != REALTIME_AUDIO_APPEND || !peek->known_keys)
+        return false;
+    for (int key = 0; key < REALTIME_KEY_COUNT; key++)
+        if (peek->value[key].text && key != REALTIME_KEY_TYPE
+            && key != REALTIME_KEY_EVENT_ID && key != REALTIME_KEY_AUDIO)
+            return false;
+    return true;
+}
+
+/* Whatever has a session or a response, or a key that no event of the API has
+ * (a model beside its place), is looked at under any policy. */
 bool
 client_filter_is_needed(const struct policy *policy,
                         const struct realtime_peek *peek)
 {
-    if (policy->client_update == POLICY_UPDATE_ALLOW)
+    if (is_plain_append(peek))
         return false;
-    /* Audio is nearly all there is, and can say nothing else. */
-    return peek->type != REALTIME_AUDIO_APPEND || !peek->known_keys;
+    if (policy->client_update != POLICY_UPDATE_ALLOW)
+        return true;
+    return !peek->known_keys || peek->value[REALTIME_KEY_SESSION].text
+           || peek->value[REALTIME_KEY_RESPONSE].text;
 }
 
 static int
@@ -55,6 +73,41 @@ static const struct group session_group = {"session", "session.instructions",
 static const struct group response_group = {"response", "response.instructions",
                                             "response.tools", "response.model",
                                             "response.prompt"};
+
+/* Whether `key` is `plain` to a server that does not mind the case of keys;
+ * such a one folds some characters beyond ASCII too. */
+static bool
+key_is_disguised(const char *key)
+{
+    static const char *const guarded[] = {
+        "type", "session", "response", "item",  "instructions", "tools",
+        "role", "prompt",  "model",    "input", "conversation"};
+
+    for (const char *p = key; *p; p++)
+        if ((unsigned char) *p > 127)
+            return true;
+    for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++)
+        if (strcasecmp(key, guarded[i]) == 0 && strcmp(key, guarded[i]) != 0)
+            return true;
+    return false;
+}
+
+/* Of one object; what is none has no keys. */
+static int
+keys_check(struct client_filter *f, json_t *object)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value) if (key_is_disguised(key))
+    {
+        f->error.code = "invalid_event";
+        f->error.message = "A key of the event is no key of the API, but "
+                           "could be taken for one.";
+        return UV_EINVAL;
+    }
+    return 0;
+}
 
 static int
 instructions_merge(struct client_filter *f, json_t *from, const char *text)
@@ -113,13 +166,15 @@ other_check(struct client_filter *f, json_t *from, const struct group *g)
 }
 
 static int
-item_check(struct client_filter *f, const json_t *item, const char *param)
+item_check(struct client_filter *f, json_t *item, const char *param)
 {
-    const char *role = json_string_value(json_object_get(item, "role"));
+    const json_t *value = json_object_get(item, "role");
+    const char *role = json_string_value(value);
+    int result = keys_check(f, item);
 
-    if (f->policy->client_update != POLICY_UPDATE_DENY || !role)
-        return 0;
-    if (strcmp(role, "user") == 0 || strcmp(role, "assistant") == 0)
+    if (result || f->policy->client_update != POLICY_UPDATE_DENY || !value)
+        return result;
+    if (role && (strcmp(role, "user") == 0 || strcmp(role, "assistant") == 0))
         return 0;
     return forbid(f, param);
 }
@@ -135,7 +190,9 @@ group_check(struct client_filter *f, json_t *event, const struct group *g)
         return 0;
     if (!json_is_object(from))
         return reject(f, g->key, "This must be an object.");
-    int result = instructions_check(f, from, g);
+    int result = keys_check(f, from);
+    if (!result)
+        result = instructions_check(f, from, g);
     if (!result)
         result = other_check(f, from, g);
     json_array_foreach(json_object_get(from, "input"), index, item) if (!result)
@@ -143,19 +200,73 @@ group_check(struct client_filter *f, json_t *event, const struct group *g)
     return result;
 }
 
+/* --- a client that may set all but the model */
+
+static int
+model_check(struct client_filter *f, json_t *from, const char *param)
+{
+    json_t *model = json_object_get(from, "model");
+    const char *name = json_string_value(model);
+    const char *found;
+
+    if (!f->policy->model || !json_is_object(from))
+        return 0;
+    int result = keys_check(f, from);
+    if (result || !model || json_is_null(model))
+        return result;
+    if (name && *name
+        && (strcmp(name, f->model) == 0
+            || policy_model(f->policy, name, &found) == 0))
+        return 0;
+    return forbid(f, param);
+}
+
+/* A prompt template may name a model too. */
+static int
+models_check(struct client_filter *f, json_t *event)
+{
+    static const struct group *const groups[] = {&session_group,
+                                                 &response_group};
+    int result = model_check(f, event, "model");
+
+    for (size_t i = 0; !result && i < 2; i++) {
+        json_t *from = json_object_get(event, groups[i]->key);
+        result = model_check(f, from, groups[i]->model);
+        if (!result)
+            result = model_check(f, json_object_get(from, "prompt"),
+                                 groups[i]->prompt);
+    }
+    return result;
+}
+
+/* What some servers take from beside its place. */
+static int
+top_check(struct client_filter *f, json_t *event)
+{
+    static const char *const misplaced[] = {"instructions", "tools", "prompt",
+                                            "model"};
+    int result = keys_check(f, event);
+
+    for (size_t i = 0; !result && i < 4; i++)
+        if (json_object_get(event, misplaced[i]))
+            result = forbid(f, misplaced[i]);
+    return result;
+}
+
 static int
 event_check(struct client_filter *f, enum realtime_type type, json_t *event)
 {
-    int result;
+    int result = top_check(f, event);
 
+    if (result)
+        return result;
     switch (type) {
     case REALTIME_SESSION_UPDATE:
         return group_check(f, event, &session_group);
     case REALTIME_RESPONSE_CREATE:
         return group_check(f, event, &response_group);
     case REALTIME_ITEM_CREATE:
-        result = item_check(f, json_object_get(event, "item"), "item.role");
-        return result;
+        return item_check(f, json_object_get(event, "item"), "item.role");
     case REALTIME_AUDIO_APPEND:
     case REALTIME_AUDIO_COMMIT:
     case REALTIME_AUDIO_CLEAR:
@@ -187,7 +298,10 @@ client_filter_apply(struct client_filter *f, const struct realtime_peek *peek,
         f->error.code = "invalid_event";
         return result;
     }
-    result = event_check(f, peek->type, event);
+    if (f->policy->client_update == POLICY_UPDATE_ALLOW)
+        result = models_check(f, event);
+    else
+        result = event_check(f, peek->type, event);
     if (!result) {
         f->text = json_dumps(event, JSON_COMPACT);
         if (f->text)

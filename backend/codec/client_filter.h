@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a client event may say when the policy restricts the client: the event
- * is parsed, checked against the policy and written anew from the tree, so
- * that the model reads what was checked and nothing else. Pure, any thread.
+ * What a client event may say: the event is parsed, checked against the policy
+ * and written anew from the tree, so that the model reads what was checked and
+ * nothing else, whichever of two equal keys it prefers and whether or not it
+ * minds the case of keys. Pure, any thread.
  *
  * Denied: instructions, tools and model that differ from the policy's, prompt
  * templates (they carry instructions), system items, types not known here.
  * Merged: instructions come after the policy's; tools are the client's own.
+ * Allowed: all but a model that the policy does not name, if it names any.
  */
 
 #ifndef VOICE_CLIENT_FILTER_H

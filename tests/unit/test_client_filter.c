@@ -171,7 +171,7 @@ test_need(void **state)
     assert_false(client_filter_is_needed(deny, &peek));
     peek.known_keys = false;
     assert_true(client_filter_is_needed(deny, &peek));
-    assert_false(client_filter_is_needed(allow, &peek));
+    assert_true(client_filter_is_needed(allow, &peek));
     policy_put(&allow);
     policy_put(&deny);
     policy_cache_clear();
