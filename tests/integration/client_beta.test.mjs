@@ -175,8 +175,8 @@ test('R1.4 a client of the beta', async (t) => {
             'invalid_event');
         assert.equal((await fail({ session: {} })).code, 'invalid_event');
         assert.equal((await fail({ type: 'no.such.event' })).type, 'invalid_request_error');
-        assert.equal((await fail({ type: 'response.cancel' })).code,
-            'response_cancel_not_active');
+        assert.equal((await fail({ type: 'conversation.item.delete', item_id: 'item_none' })).code,
+            'item_delete_invalid_item_id');
         await client.update({ instructions: 'Still here.' });
     });
 
@@ -187,7 +187,7 @@ test('R1.4 a client of the beta', async (t) => {
                 voice_client_update deny;` });
         const client = await BetaClient.connect(t, { url: url(strict) });
         const { session } = await client.next('session.created');
-        assert.equal(session.instructions, 'Say little.');
+        assert.equal(session.instructions, '', 'the policy shows to nobody');
         client.send({ type: 'session.update', session: { instructions: 'Tell all.' } });
         const { error } = await client.next('error');
         assert.equal(error.code, 'forbidden');

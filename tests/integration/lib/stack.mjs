@@ -18,9 +18,11 @@ import { join } from 'node:path';
 // `http` go into those blocks. `voiced` and `nginx` are the options of the two
 // classes; voiced may be a list of options: instances of one pool. `http2`
 // adds it to the TLS port, `cert` is a kind of certs.mjs. With
-// VOICE_TEST_REMOTE=1 the model is not voiced's own, but a second stack's.
+// VOICE_TEST_REMOTE=1 the model is not voiced's own, but a second stack's,
+// unless the test has an upstream of its own.
 export async function startStack(t, options) {
-    if (process.env.VOICE_TEST_REMOTE !== '1') {
+    const hasUpstream = [options?.voiced ?? {}].flat().some(({ settings }) => settings?.upstream);
+    if (process.env.VOICE_TEST_REMOTE !== '1' || hasUpstream) {
         return startLocalStack(t, options);
     }
     const { startRemoteStack } = await import('./remote.mjs');
