@@ -491,6 +491,9 @@ curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
     curl_easy_setopt(s->easy, CURLOPT_URL, cfg->url);
     curl_easy_setopt(s->easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    /* Or closing would wait, on the loop, for a resolver that has not answered;
+     * its thread ends and frees by itself. */
+    curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L);
     /* No h2 by ALPN: it would take the handshake for an HTTP/2 request. */
     curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION,
                      (long) CURL_HTTP_VERSION_1_1);

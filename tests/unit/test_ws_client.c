@@ -8,11 +8,15 @@
 #include "gate/curl_stream.h"
 #include "gate/ws_opening.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -48,6 +52,29 @@ static struct {
     enum ws_client_fault fault;
     unsigned status;
 } rig;
+
+/* libcurl's resolver, in a thread of libcurl's: one name takes its time. */
+static atomic_bool resolving, resolver_let_go;
+
+int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+            struct addrinfo **out)
+{
+    typedef int resolve_h(const char *, const char *, const struct addrinfo *,
+                          struct addrinfo **);
+    static resolve_h *real;
+
+    if (node && strcmp(node, "slow.invalid") == 0) {
+        resolving = true;
+        while (!resolver_let_go)
+            usleep(1000);
+        resolving = false;
+        return EAI_AGAIN;
+    }
+    if (!real)
+        *(void **) &real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(node, service, hints, out);
+}
 
 static void
 on_written(uv_write_t *rq, int status)
@@ -435,6 +462,22 @@ a_paused_client_reads_nothing(void **state)
     ENDS(WS_FAULT_NONE, 1000, "");
 }
 
+/* The loop must not wait for a resolver that doesn't answer. */
+static void
+a_slow_resolver_holds_nobody_up(void **state)
+{
+    (void) state;
+    resolver_let_go = false;
+    run(&(struct ws_client_config){.url = "ws://slow.invalid/",
+                                   .open_timeout_ms = 100});
+    ENDS(WS_FAULT_TIMEOUT, 1006, "timeout while opening");
+    assert_true(resolving);
+    resolver_let_go = true;
+    while (resolving)
+        usleep(1000);
+    usleep(20000); /* the thread frees what is its own */
+}
+
 static void
 bad_settings_are_told_at_once(void **state)
 {
@@ -525,6 +568,7 @@ main(void)
         CASE(pongs_are_no_silence),
         CASE(silence_is_death),
         CASE(a_paused_client_reads_nothing),
+        CASE(a_slow_resolver_holds_nobody_up),
         CASE(bad_settings_are_told_at_once),
         cmocka_unit_test(an_answer_may_come_in_pieces),
         cmocka_unit_test(a_long_refusal_is_cut),
