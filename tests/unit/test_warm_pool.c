@@ -34,9 +34,11 @@ struct maker {
     atomic_bool refuse;   /* open fails at once */
     atomic_bool hang_up;  /* closed before session.created */
     atomic_bool keep_mum; /* nothing comes */
-    struct fake *last;    /* opened */
-    char last_model[64];
+    struct fake *_Atomic last; /* opened */
+    char last_model[64]; /* under last_mutex */
 };
+
+static pthread_mutex_t last_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 struct fake {
     struct model_link base;
@@ -127,7 +129,9 @@ fake_open(struct model_link **lp, const struct model_link_config *cfg,
     struct maker *maker = arg;
 
     atomic_fetch_add(&maker->opened, 1);
+    pthread_mutex_lock(&last_mutex);
     snprintf(maker->last_model, sizeof(maker->last_model), "%s", cfg->model);
+    pthread_mutex_unlock(&last_mutex);
     if (atomic_load(&maker->refuse) || strcmp(cfg->upstreams[0], "main") != 0)
         return UV_ENOENT;
     struct fake *f = calloc(1, sizeof(*f));
@@ -386,8 +390,9 @@ on_pass(struct loop_task *task, void *arg)
 
     (void) task;
     if (s->maker) {
-        s->maker->last->kill = true;
-        loop_post(s->maker->last->loop, &s->maker->last->task);
+        struct fake *last = s->maker->last;
+        last->kill = true;
+        loop_post(last->loop, &last->task);
     }
     uv_sem_post(&s->done);
 }
