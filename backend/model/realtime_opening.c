@@ -125,18 +125,22 @@ code_clean(const struct realtime_fault *fault)
     return fault->code[strspn(fault->code, plain)] ? "?" : fault->code;
 }
 
+/* A warning a failure of the upstream's; the sessions that meet the same one
+ * meanwhile say so among the other lines of theirs. */
 static void
 attempt_log(const struct realtime_opening *o,
-            const struct realtime_fault *fault, const char *why)
+            const struct realtime_fault *fault, const char *why, bool warn)
 {
     struct upstream *u = realtime_opening_upstream(o);
 
-    LOG(WARN, o->id,
-        "event=upstream_failed upstream=%s host=%s result=%s code=%s "
-        "why=\"%s\" took_ms=%llu",
-        upstream_name(u), upstream_host(u), realtime_fault_name(fault->kind),
-        code_clean(fault), why,
-        (unsigned long long) (clock_now_ms() - o->since_ms));
+    if (!log_enabled(warn ? LOG_LEVEL_WARN : LOG_LEVEL_INFO))
+        return;
+    log_write(warn ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, o->id,
+              "event=upstream_failed upstream=%s host=%s result=%s code=%s "
+              "why=\"%s\" took_ms=%llu",
+              upstream_name(u), upstream_host(u),
+              realtime_fault_name(fault->kind), code_clean(fault), why,
+              (unsigned long long) (clock_now_ms() - o->since_ms));
 }
 
 /* --- one upstream after the other */
@@ -153,10 +157,10 @@ attempt_failed(struct realtime_opening *o, struct realtime_fault *fault,
         || upstream_key_is_in(u, fault->code)
         || upstream_key_is_in(u, fault->close_reason))
         realtime_fault_blank(fault);
-    attempt_log(o, fault, why);
+    bool down = realtime_fault_is_upstreams(fault)
+                && upstream_failed(u, clock_now_ms());
+    attempt_log(o, fault, why, down);
     attempt_count(o, fault->kind);
-    if (realtime_fault_is_upstreams(fault))
-        upstream_failed(u, clock_now_ms());
     realtime_fault_keep(&o->best, fault);
     if (o->tried < o->order.count)
         failover_count();

@@ -411,11 +411,12 @@ upstream_backoff_ms(unsigned failures)
 
 /* Those that fail together count as one: the connections of a moment are
  * lost together. */
-void
+bool
 upstream_failed(struct upstream *u, uint64_t now_ms)
 {
     pthread_mutex_lock(&u->set->mutex);
-    if (now_ms >= u->down_until_ms) {
+    bool was_up = now_ms >= u->down_until_ms;
+    if (was_up) {
         u->failures++;
         u->down_until_ms = now_ms + upstream_backoff_ms(u->failures);
         LOG(WARN, "upstream", "upstream=%s state=down for_ms=%llu failures=%u",
@@ -423,6 +424,7 @@ upstream_failed(struct upstream *u, uint64_t now_ms)
             u->failures);
     }
     pthread_mutex_unlock(&u->set->mutex);
+    return was_up;
 }
 
 bool

@@ -96,9 +96,10 @@ void upstream_leave(struct upstream *u);
 size_t upstream_connections(struct upstream_set *set);
 
 /* It answered as it should; it did not. A failed one is down for a while,
- * longer each time. now_ms: clock_now_ms. */
+ * longer each time; true: it was not down before, which is worth a line in
+ * the log. now_ms: clock_now_ms. */
 void upstream_succeeded(struct upstream *u);
-void upstream_failed(struct upstream *u, uint64_t now_ms);
+bool upstream_failed(struct upstream *u, uint64_t now_ms);
 bool upstream_is_down(struct upstream *u, uint64_t now_ms);
 /* How long after so many failures in a row (>= 1), with jitter. */
 uint64_t upstream_backoff_ms(unsigned failures);

@@ -204,6 +204,57 @@ test('R1.1 failover', async (t) => {
     });
 });
 
+test('R1.1 upstreams that are slow or full', async (t) => {
+    const mute = await Upstream.start(t);
+    const small = await Upstream.start(t);
+    const main = await Upstream.start(t, { delayMs: 200 });
+    mute.silentHandshake();
+    const silent = await Upstream.start(t, { greet: false });
+    const stack = await startStack(t, { policy: `${POLICY}voice_upstream mute silent small main;`,
+        voiced: main.voiced({ settings: { ...noWarm, upstream: {
+            mute: mute.section({ connect_timeout: '300ms' }),
+            silent: silent.section({ connect_timeout: '300ms' }),
+            small: small.section({ max_connections: 1 }),
+        } } }) });
+
+    await t.test('one that never answers is passed over in its time', async (t) => {
+        const client = await oneTurn(stack, t);
+        const all = await counters(stack);
+        assert.equal(connects(all, 'mute', 'timeout'), 1);
+        assert.equal(connects(all, 'silent', 'timeout'), 1);
+        assert.equal(connects(all, 'small', 'ok'), 1);
+
+        await t.test('one that is full too; what is sent meanwhile arrives in order',
+            async (t) => {
+                const other = await stack.connect(t, { path: '/v1/realtime?model=m' });
+                for (let i = 0; i < 50; i++) {
+                    other.send({ type: 'input_audio_buffer.clear', event_id: `e${i}` });
+                }
+                await other.next('session.created');
+                const conn = await main.nextConnection();
+                await conn.next('input_audio_buffer.clear', (e) => e.event_id === 'e49');
+                assert.deepEqual(conn.events.map((e) => e.event_id).filter(Boolean),
+                    Array.from({ length: 50 }, (_, i) => `e${i}`));
+                assert.equal(connects(await counters(stack), 'small', 'busy'), 1);
+                await other.close();
+            });
+        await client.close();
+    });
+
+    await t.test('a client that leaves before it is open leaves nothing', async (t) => {
+        main.options.delayMs = 1500;
+        const first = await oneTurn(stack, t);
+        const client = await stack.connect(t, { path: '/v1/realtime?model=m', checked: false });
+        await client.close();
+        await first.close();
+        await until(async () => {
+            const all = await counters(stack);
+            return ['mute', 'silent', 'small', 'main'].every((name) =>
+                all[`voiced_upstream_connections{upstream="${name}"}`] === 0);
+        }, 'no connection');
+    });
+});
+
 test('R1.1 what a client hears of an upstream that refuses', async (t) => {
     const up = await Upstream.start(t);
     const stack = await startStack(t, { policy: POLICY, voiced: up.voiced({ settings: noWarm }) });
