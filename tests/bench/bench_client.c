@@ -20,6 +20,7 @@ static const char usage[] =
     "MODE  echo   WebSocket connections, numbered binary messages, echoes\n"
     "      http   one request after the other on each connection\n"
     "      hold   one request on each connection, which then stays\n"
+    "      start  sessions of the Realtime API, each at its time\n"
     "\n"
     "  --path /p           default /\n"
     "  --header 'A: b'     one more request header; may be repeated\n"
@@ -28,7 +29,9 @@ static const char usage[] =
     "  --seconds S         of load, default 5\n"
     "  --patience S        for connections and late answers, default 20\n"
     "  --steps             wait for a line on standard input between phases\n"
-    "  --rate R            echo: messages a second and connection, default 0\n"
+    "  --rate R            echo: messages a second and connection, default 0;\n"
+    "                      start: sessions a second, --connections in all\n"
+    "  --seed N            start: of the gaps between them, default 1\n"
     "  --bytes N           echo: payload of one, 16 to 1000000, default 160\n"
     "  --deflate           echo: compressed JSON text, --bytes of it, 128 at\n"
     "                      least; the server must agree to compression\n"
@@ -50,6 +53,7 @@ enum choice {
     OPT_STEPS,
     OPT_RATE,
     OPT_BYTES,
+    OPT_SEED,
     OPT_DEFLATE,
     OPT_ONE_BY_ONE,
     OPT_FIRST_MESSAGE,
@@ -69,6 +73,7 @@ static const struct option names[] = {
     {"patience", required_argument, NULL, OPT_PATIENCE},
     {"steps", no_argument, NULL, OPT_STEPS},
     {"rate", required_argument, NULL, OPT_RATE},
+    {"seed", required_argument, NULL, OPT_SEED},
     {"bytes", required_argument, NULL, OPT_BYTES},
     {"deflate", no_argument, NULL, OPT_DEFLATE},
     {"one-by-one", no_argument, NULL, OPT_ONE_BY_ONE},
@@ -179,6 +184,9 @@ option_set(struct bench_options *options, int option, const char *value)
     case OPT_RATE:
         options->rate = number_read("rate", value, 0, 1e6);
         break;
+    case OPT_SEED:
+        options->seed = (unsigned) number_read("seed", value, 0, 1e9);
+        break;
     case OPT_BYTES:
         options->bytes = (size_t) number_read("bytes", value, 16, 1e6);
         break;
@@ -210,6 +218,7 @@ main(int argc, char **argv)
                                     .connections = 1,
                                     .parallel = 64,
                                     .bytes = 160,
+                                    .seed = 1,
                                     .seconds = 5,
                                     .patience = 20,
                                     .until = "answer"};
@@ -228,6 +237,8 @@ main(int argc, char **argv)
         return bench_http_run(&options);
     if (strcmp(mode, "hold") == 0)
         return bench_hold_run(&options);
+    if (strcmp(mode, "start") == 0)
+        return bench_start_run(&options);
     fputs(usage, stderr);
     return 2;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What the load client was asked for, and its three modes. Each runs to its
+ * What the load client was asked for, and its four modes. Each runs to its
  * end on the calling thread, prints one line of JSON a phase and returns an
  * exit status: 0 when the run could be made (what was lost is in its lines,
  * for the driver to judge), 1 when it could not.
@@ -20,8 +20,9 @@ struct bench_options {
     const char *headers; /* whole lines, each with its CRLF, or "" */
     unsigned connections;
     unsigned parallel; /* handshakes at a time */
-    double rate;       /* messages a second and connection */
+    double rate;       /* messages a second and connection; starts a second */
     size_t bytes;      /* payload of one */
+    unsigned seed;     /* start: of the gaps */
     double seconds;    /* of load */
     double patience;   /* seconds to wait for handshakes and late echoes */
     const char *until; /* hold: "request", "header" or "answer" */
@@ -38,6 +39,10 @@ int bench_echo_run(const struct bench_options *options);
 
 /* Connections that ask for `path` over and over, one request at a time. */
 int bench_http_run(const struct bench_options *options);
+
+/* WebSocket sessions that start at random times; how long each took until its
+ * session.created. */
+int bench_start_run(const struct bench_options *options);
 
 /* Connections that ask once and stay: event streams, long polls, idle ones. */
 int bench_hold_run(const struct bench_options *options);

@@ -11,6 +11,7 @@ import { readStat, rssAnonKb } from '../../integration/lib/process.mjs';
 
 export const benchClient = join(build, 'bench/bench-client');
 export const plainLibfcgi = join(build, 'bench/plain-libfcgi');
+export const nodeUpstream = join(root, 'tests/bench/node_upstream.mjs');
 export const nodeEcho = join(root, 'tests/bench/node_ws_echo.mjs');
 
 const TICKS_PER_SECOND = 100; // USER_HZ: the unit of /proc, on every Linux

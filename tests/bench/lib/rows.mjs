@@ -4,9 +4,11 @@
 // A group starts its servers, takes what it needs in alternation and returns
 // { id: value }, with further figures for the reader under `notes`.
 
-import { sleep } from '../../integration/lib/process.mjs';
+import { sleep, until } from '../../integration/lib/process.mjs';
+import { parsePrometheus } from '../../integration/lib/prometheus.mjs';
 import { Client, anonKb, cpuSeconds, median } from './measure.mjs';
-import { Scope, httpStack, ourStack, parkedStack, tunnelStack } from './stacks.mjs';
+import { Scope, httpStack, ourStack, parkedStack, remoteStack, slowUpstream,
+    tunnelStack } from './stacks.mjs';
 
 export const rows = [
     { id: 'idle_kb.nginx', unit: 'kB', most: 9.7, group: idle,
@@ -32,6 +34,12 @@ export const rows = [
         what: 'p50 of GET /health beside 3,000 parked connections, against idle' },
     { id: 'parked.ws_ratio', unit: 'ratio', most: 3, group: parked,
         what: 'p50 of a session\'s set-up beside them, against idle' },
+    { id: 'warm_start.p50_ms', unit: 'ms', most: 2, group: warmStart,
+        what: 'p50 from connect to session.created, upstream begins after 150 ms, links open' },
+    { id: 'warm_start.hit_share', unit: 'share', least: 0.95, group: warmStart,
+        what: 'sessions that got an open link, at 5 starts a second' },
+    { id: 'cold_start.added_ms', unit: 'ms', most: 5, group: coldStart,
+        what: 'p50 without open links, less that of the upstream asked directly' },
 ];
 
 export const goalOf = row => (row.most === undefined ? `>= ${row.least}` : `<= ${row.most}`);
@@ -308,5 +316,76 @@ async function parked({ quick, rounds }) {
             .map(field => [`${field}_us`, median(pairs.map(pair => pair[side][field]))]));
         return { 'parked.health_ratio': ratio('health'), 'parked.ws_ratio': ratio('ws'),
             notes: { alone: of('alone'), beside: of('beside') } };
+    });
+}
+
+// --- session starts
+
+const DELAY_MS = 150;
+const STARTS_PER_SECOND = 5;
+const sessionPath = '/v1/realtime?model=gpt-realtime';
+
+// Poisson, open loop: a slow start does not put off the next.
+async function starts(target, count, seed) {
+    const [line] = await Client.run('start', { target, path: sessionPath, seed,
+        rate: STARTS_PER_SECOND, connections: count, header: 'Authorization: Bearer bench-key' });
+    demand(line.created === count && line.failed === 0 && line.dropped === 0,
+        'sessions failed', line);
+    return line;
+}
+
+// Samples of /metrics by name.
+async function metricsOf({ target }) {
+    const answer = await fetch(`http://${target}/metrics`);
+    return parsePrometheus(await answer.text());
+}
+
+async function warmStart({ quick, rounds }) {
+    return scoped(async scope => {
+        const upstream = await slowUpstream(scope, DELAY_MS);
+        const stack = await remoteStack(scope, upstream, { links: 3 });
+        const ready = async () => (await metricsOf(stack)).get('voiced_warm_links') >= 3;
+        await until(ready, 'warm links');
+        const before = await metricsOf(stack);
+        const taken = [];
+        for (let round = 0; round < rounds; round++) {
+            taken.push(await starts(stack.target, quick ? 25 : 50, round + 1));
+        }
+        const after = await metricsOf(stack);
+        const grown = name => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+        const hits = grown('voiced_warm_taken_total');
+        const misses = grown('voiced_warm_missed_total');
+        const of = point => median(taken.map(({ setup }) => setup[point])) / 1000;
+        return { 'warm_start.p50_ms': of('p50_us'),
+            'warm_start.hit_share': hits / (hits + misses),
+            notes: { p90_ms: of('p90_us'), p99_ms: of('p99_us'), hits, misses,
+                late_p99_us: median(taken.map(({ late }) => late.p99_us)),
+                setups: grown('voice_connection_setup_seconds_count') } };
+    });
+}
+
+// In turn through the gateway, which speaks TLS to the upstream, and straight
+// to the upstream, without: what TLS takes counts as ours.
+async function coldStart({ quick, rounds }) {
+    return scoped(async scope => {
+        const upstream = await slowUpstream(scope, DELAY_MS);
+        const stack = await remoteStack(scope, upstream, { links: 0 });
+        const targets = { ours: stack.target, direct: `127.0.0.1:${upstream.plain}` };
+        await starts(targets.ours, 3, 1);
+        await starts(targets.direct, 3, 1);
+        const pairs = [];
+        for (let round = 0; round < rounds; round++) {
+            const pair = {};
+            const order = Object.keys(targets);
+            for (const side of round % 2 ? order.reverse() : order) {
+                pair[side] = (await starts(targets[side], quick ? 15 : 25, round + 1)).setup;
+            }
+            pairs.push(pair);
+        }
+        const of = (side, point) => median(pairs.map(pair => pair[side][point])) / 1000;
+        return { 'cold_start.added_ms':
+                median(pairs.map(({ ours, direct }) => ours.p50_us - direct.p50_us)) / 1000,
+        notes: Object.fromEntries(Object.keys(targets).map(side =>
+            [side, { p50_ms: of(side, 'p50_us'), p99_ms: of(side, 'p99_us') }])) };
     });
 }

@@ -7,11 +7,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { Certs } from '../../integration/lib/certs.mjs';
 import { Nginx } from '../../integration/lib/nginx.mjs';
 import { conf, makeDir } from '../../integration/lib/paths.mjs';
 import { Process, defer, until } from '../../integration/lib/process.mjs';
 import { Voiced } from '../../integration/lib/voiced.mjs';
-import { nodeEcho, plainLibfcgi } from './measure.mjs';
+import { nodeEcho, nodeUpstream, plainLibfcgi } from './measure.mjs';
 
 // What node:test gives a test: a place for teardowns.
 export class Scope {
@@ -164,4 +165,37 @@ export async function parkedStack(scope) {
             }
         }`);
     return { ...front, server: await serverOf(voiced), socket: voiced.socket, voiced };
+}
+
+// A Realtime server that begins a session after delayMs.
+export async function slowUpstream(scope, delayMs) {
+    const certs = Certs.get();
+    const log = join(makeDir('upstream'), 'log');
+    const peer = new Process(process.execPath,
+        [nodeUpstream, String(delayMs), certs.keyPath, certs.certPath], { log, name: 'upstream' });
+    defer(scope, () => peer.stop());
+    await peer.ready(() => existsSync(log) && /\n/.test(peer.log()), 'a listening socket');
+    return { ca: certs.caPath, ...JSON.parse(peer.log().split('\n')[0]) };
+}
+
+// voiced before that server, over TLS with verification, with so many open
+// links (warm) kept for the next session.
+export async function remoteStack(scope, upstream, { links }) {
+    const voiced = await Voiced.start(scope, { auth: 'none', env: { BENCH_KEY: 'bench-key' },
+        settings: { ...limits, log: { level: 'warn' },
+            upstream: { slow: { url: `wss://localhost:${upstream.tls}/v1/realtime`,
+                key_env: 'BENCH_KEY', ca_file: upstream.ca } },
+            warm: { links, secrets: 0, model: 'gpt-realtime' } } });
+    const front = await nginx(scope, ({ port }) => `
+        upstream voice { server unix:${voiced.socket}; }
+        server {
+            listen 127.0.0.1:${port} backlog=4096;
+            access_log off;
+            location = /metrics {
+                include voice_params;
+                fastcgi_pass voice;
+            }
+            location = /v1/realtime { voice_pass voice; }
+        }`);
+    return { ...front, server: await serverOf(voiced), voiced };
 }
