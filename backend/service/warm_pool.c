@@ -25,8 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLED_MS  2000 /* a link that lives so long was a success */
-#define WAKE_MIN_MS 10
+#define SETTLED_MS    2000 /* a link that lives so long was a success */
+#define WAKE_MIN_MS   10
+#define REFILL_LAG_MS 5 /* the session that took a link goes before the next   \
+                         */
 
 struct warm_place {
     struct warm_pool *pool;
@@ -34,7 +36,8 @@ struct warm_place {
     struct loop_timer *timer; /* of the loop */
     struct loop_task task;
     bool posted;
-    bool gone; /* stopped: nothing of it is left on the loop */
+    bool lagging; /* the next task only sets the timer */
+    bool gone;    /* stopped: nothing of it is left on the loop */
 };
 
 struct warm_pool {
@@ -64,6 +67,15 @@ place_post(struct warm_place *place)
         return;
     place->posted = true;
     loop_post(place->loop, &place->task);
+}
+
+/* A handshake is work for the loop that the session now begins on. */
+static void
+place_refill(struct warm_place *place)
+{
+    if (!place->posted)
+        place->lagging = true;
+    place_post(place);
 }
 
 /* Where the fewest of them live. */
@@ -326,12 +338,16 @@ on_task(struct loop_task *task, void *arg)
 
     (void) task;
     pthread_mutex_lock(&place->pool->mutex);
-    place->posted = false;
+    bool lagging = place->lagging && place->timer;
+    place->posted = place->lagging = false;
+    if (lagging)
+        loop_timer_start(place->timer, REFILL_LAG_MS, 0);
     if (!place->timer && !place->pool->stopping
         && loop_timer_create(&place->timer, place->loop, on_timer, place))
         LOG(ERROR, "warm", "event=no_timer error=\"no memory\"");
     pthread_mutex_unlock(&place->pool->mutex);
-    place_work(place);
+    if (!lagging)
+        place_work(place);
 }
 
 /* --- life */
@@ -455,7 +471,10 @@ warm_pool_take(struct warm_pool *pool, const char *model, struct loop **loop,
         *loop = l->place->loop;
         *ticket = l->ticket;
     }
-    plan(pool, now_ms);
+    if (l)
+        place_refill(l->place);
+    else
+        plan(pool, now_ms);
     pthread_mutex_unlock(&pool->mutex);
     if (!l)
         metric_add(pool->missed, 1);
