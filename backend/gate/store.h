@@ -64,7 +64,8 @@ struct store_lease {
 /* Of a tenant, day and model; X(enum, column). Cached is part of input. */
 #define STORE_USAGE_COLUMNS(X)                                                 \
     X(SESSIONS, sessions)                                                      \
-    X(SESSION_MS, session_ms) X(RESPONSES, responses)                          \
+    X(SESSION_MS, session_ms)                                                  \
+    X(RESPONSES, responses)                                                    \
         X(ESTIMATED, estimated) /* responses whose tokens were estimated */    \
         X(INPUT, input_tokens) X(INPUT_TEXT, input_text_tokens)                \
             X(INPUT_AUDIO, input_audio_tokens)                                 \
