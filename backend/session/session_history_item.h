@@ -66,6 +66,7 @@ struct history_item {
     bool output_done;    /* response.output_item.done did */
     bool arguments_done; /* a call has all its arguments */
     bool answered;       /* a call whose output is in the list */
+    bool cut_short;      /* its response ended before it was whole */
     bool commentary;     /* more is to come after it in its response */
     bool replayed;       /* the model has it from a replay */
     bool marked;         /* scratch of a walk over the list */

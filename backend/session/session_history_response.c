@@ -200,6 +200,8 @@ part_close(const struct closing *c, struct history_item *item, unsigned index)
 static bool
 item_is_whole(const struct history_item *item)
 {
+    if (item->cut_short)
+        return false;
     if (item->output_done)
         return item->kind != HISTORY_CALL || item->arguments_done;
     if (item->kind == HISTORY_CALL)
@@ -213,7 +215,8 @@ item_is_whole(const struct history_item *item)
 static void
 output_close(const struct closing *c, struct history_item *item)
 {
-    const char *status = item_is_whole(item) ? "completed" : "incomplete";
+    item->cut_short = !item_is_whole(item);
+    const char *status = item->cut_short ? "incomplete" : "completed";
 
     if (item->listed && !item->told_added) {
         item_tell(c, "conversation.item.added", item, "in_progress");

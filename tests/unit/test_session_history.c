@@ -477,6 +477,7 @@ test_mid_sentence(void **state)
     history_assert_at(events, "5.response.id", "resp_1");
     history_assert_at(events, "5.response.object", "realtime.response");
     history_assert_at(events, "5.response.status", "cancelled");
+    history_assert_at(events, "5.response.output.0.status", "incomplete");
     history_assert_at(events, "5.response.status_details.type", "cancelled");
     history_assert_at(events, "5.response.metadata.k", "v");
     const json_t *usage = json_object_get(
