@@ -19,10 +19,13 @@
 #include <stdbool.h>
 
 struct credentials;
+struct calls;
 struct event_bus;
+struct http_client;
 struct loop;
 struct secret_grant;
 struct secrets;
+struct session_call_config;
 struct session_registry;
 struct session_resume;
 struct store;
@@ -47,6 +50,9 @@ struct api_context {
     void *open_model_arg;
     struct upstream_set *upstreams; /* NULL: the model is not remote */
     struct warm_pool *warm;         /* NULL: nothing is kept warm */
+    struct http_client *http;       /* NULL as upstreams; and the next two */
+    struct calls *calls;
+    const struct session_call_config *call_sessions;
     const struct server_config *config;
     const char *model_name; /* what /health says; NULL: none */
     _Atomic bool ready;

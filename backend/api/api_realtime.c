@@ -10,6 +10,7 @@
 
 #include "api/api_limits.h"
 #include "api/api_resume.h"
+#include "api/api_sideband.h"
 #include "api/api_upgrade.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@ struct connect {
     char safety_id[SAFETY_ID_BYTES]; /* "" not known */
     uint64_t ticket;                 /* of the warm pool, 0 none */
     uint64_t accepted_us;
+    const struct call_info *call; /* to be attached to; NULL: a session */
 };
 
 /* A session on its way to its loop. */
@@ -56,6 +58,9 @@ struct job {
     char token[SESSION_TOKEN_BYTES]; /* "" none */
     char safety_id[SAFETY_ID_BYTES];
     char *bound; /* session of a minted secret; owned, NULL none */
+    char call_id[CALLS_ID_BYTES]; /* "" none */
+    char call_upstream[UPSTREAM_NAME_BYTES];
+    const char *upstream; /* the line above */
     struct warm_pool *warm;
 };
 
@@ -181,6 +186,9 @@ safety_id_take(struct connect *c)
         snprintf(c->safety_id, sizeof(c->safety_id), "%s", id);
 }
 
+static void on_call(struct gate_request *rq, struct api_context *api,
+                    const struct call_info *call);
+
 static bool
 query_check(struct connect *c)
 {
@@ -192,8 +200,7 @@ query_check(struct connect *c)
         return false;
     }
     if (api_query(c->rq, "call_id", value, sizeof(value))) {
-        api_error(c->rq, 404, "call_id_not_found",
-                  "No call with this id was made here.", "call_id");
+        api_sideband_find(c->rq, c->api, value, on_call);
         return false;
     }
     return intent_check(c);
@@ -270,7 +277,7 @@ warm_take(struct connect *c, struct loop **loop)
     const struct policy_names *names = &c->policy->upstream;
     struct warm_pool *warm = c->api->warm;
 
-    if (!warm || c->intent || c->safety_id[0]
+    if (!warm || c->call || c->intent || c->safety_id[0]
         || (names->count
             && strcmp(names->items[0], warm_pool_upstream(warm)) != 0)
         || warm_pool_take(warm, c->model, loop, &c->ticket))
@@ -387,6 +394,8 @@ job_create(struct connect *c, struct loop *loop)
         .bound_session = job->bound,
         .open_model = c->api->open_model,
         .open_model_arg = c->api->open_model_arg,
+        .upstreams = (const char *const *) c->policy->upstream.items,
+        .upstream_count = c->policy->upstream.count,
         .intent = c->intent,
         .safety_id = job->safety_id[0] ? job->safety_id : NULL,
         .warm_ticket = c->ticket,
@@ -399,6 +408,19 @@ job_create(struct connect *c, struct loop *loop)
         .max_session_ms = c->api->config->limits.session_ms,
         .max_idle_ms = c->api->config->limits.idle_ms,
     };
+    if (c->call) {
+        snprintf(job->call_id, sizeof(job->call_id), "%s", c->call->id);
+        snprintf(job->call_upstream, sizeof(job->call_upstream), "%s",
+                 c->call->upstream);
+        job->session.call_id = job->call_id;
+        job->upstream = job->call_upstream;
+        job->session.upstreams = &job->upstream;
+        job->session.upstream_count = 1;
+        job->session.model_can_be_lost = false;
+        /* The call is the session that counts, and is counted. */
+        job->session.usage = NULL;
+        job->session.limits = NULL;
+    }
     if (c->may_return && !job->echo && job->session.resume_grace_ms) {
         session_resume_token(job->token);
         job->session.resume_token = job->token;
@@ -427,7 +449,8 @@ session_open(struct connect *c)
 
     snprintf(tenant, sizeof(tenant), "%s", api_tenant(c->rq));
     if (!slot_check(c, &loop)) {
-        api_limits_leave(c->api, tenant);
+        if (!c->call)
+            api_limits_leave(c->api, tenant);
         return;
     }
     struct job *job = job_create(c, loop);
@@ -436,9 +459,29 @@ session_open(struct connect *c)
         return;
     }
     warm_give_back(c);
-    api_limits_leave(c->api, tenant);
+    if (!c->call)
+        api_limits_leave(c->api, tenant);
     session_registry_release(c->api->sessions, loop);
     answer_busy(c->rq, "server_busy", "There is no memory left.");
+}
+
+/* A session beside a call: what it is was settled when the call was made. */
+static void
+on_call(struct gate_request *rq, struct api_context *api,
+        const struct call_info *call)
+{
+    struct connect c = {
+        .rq = rq,
+        .api = api,
+        .accepted_us = clock_now_us(),
+        .call = call,
+        .model = call->model,
+    };
+
+    if (!policy_check(&c))
+        return;
+    session_open(&c);
+    policy_put(&c.policy);
 }
 
 void

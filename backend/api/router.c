@@ -8,6 +8,8 @@
 
 #include "api/router.h"
 
+#include "api/api_call_control.h"
+#include "api/api_calls.h"
 #include "api/api_events.h"
 #include "api/api_health.h"
 #include "api/api_limits.h"
@@ -28,6 +30,7 @@
 #define ALLOW_BYTES   64
 #define KEY_BYTES     256
 #define SECRET_MS     6000 /* for the store to say whether a secret is good */
+#define CALL_FLAGS    (ROUTE_POLICY | ROUTE_SECRET)
 #define CONNECT_FLAGS (ROUTE_STREAM | ROUTE_POLICY | ROUTE_SECRET)
 
 static const struct route routes[] = {
@@ -47,6 +50,15 @@ static const struct route routes[] = {
     {"POST", "/v1/realtime/sessions", api_secrets_create_session, ROUTE_POLICY},
     {"POST", "/v1/realtime/transcription_sessions",
      api_secrets_create_transcription, ROUTE_POLICY},
+    {"POST", "/v1/realtime/calls", api_calls_create, CALL_FLAGS},
+    {"POST", "/v1/realtime/calls/", api_calls_create, CALL_FLAGS},
+    {"POST", "/v1/realtime", api_calls_create, CALL_FLAGS}, /* beta */
+    {"POST", "/v1/realtime/", api_calls_create, CALL_FLAGS},
+    {"POST", "/realtime", api_calls_create, CALL_FLAGS},
+    {"POST", "/v1/realtime/calls/{id}/hangup", api_calls_hangup, ROUTE_POLICY},
+    {"POST", "/v1/realtime/calls/{id}/accept", api_calls_accept, ROUTE_POLICY},
+    {"POST", "/v1/realtime/calls/{id}/reject", api_calls_reject, ROUTE_POLICY},
+    {"POST", "/v1/realtime/calls/{id}/refer", api_calls_refer, ROUTE_POLICY},
 };
 
 /* --- which route */

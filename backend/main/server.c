@@ -11,6 +11,7 @@
 #include "gate/fastcgi_gate.h"
 #include "gate/stream_link.h"
 #include "main/control.h"
+#include "main/server_calls.h"
 #include "main/server_model.h"
 #include "main/server_services.h"
 #include "service/credentials.h"
@@ -43,6 +44,7 @@ struct server {
     struct event_bus *events;
     struct server_services *services;
     struct server_model *model;
+    struct server_calls *calls; /* NULL: the model is not remote */
     struct gate *gates[SERVER_LISTEN_MAX];
     struct api_context api[SERVER_LISTEN_MAX]; /* one a gate */
     unsigned gate_count;
@@ -115,6 +117,32 @@ model_start(struct server *server)
     return server_model_create(&server->model, &cfg);
 }
 
+/* Its own requests run beside the control socket: they are few. */
+static int
+calls_make(struct server *server)
+{
+    struct api_context shared = {.config = server->config};
+
+    server_services_fill(server->services, &shared);
+    const struct server_calls_config cfg = {
+        .config = server->config,
+        .loop = server->control_loop,
+        .store = shared.store,
+        .upstreams = server_model_upstreams(server->model),
+        .sessions =
+            {
+                .registry = server->sessions,
+                .events = server->events,
+                .usage = shared.usage,
+                .limits = shared.limits,
+                .open_model = server_model_open,
+                .open_model_arg = server->model,
+            },
+    };
+
+    return cfg.upstreams ? server_calls_create(&server->calls, &cfg) : 0;
+}
+
 /* Only NGINX may speak to us; over TCP it proves itself with the secret. The
  * configuration demands one for its own address; a socket of systemd's may be
  * of any family. */
@@ -162,6 +190,9 @@ gate_open(struct server *server, int fd)
         .open_model_arg = server->model,
         .upstreams = server_model_upstreams(server->model),
         .warm = server_model_warm(server->model),
+        .http = server_calls_http(server->calls),
+        .calls = server_calls_calls(server->calls),
+        .call_sessions = server_calls_sessions(server->calls),
         .config = config,
         .model_name = server_model_name(server->model),
     };
@@ -234,6 +265,8 @@ server_create(struct server **sp, const struct server_start *start)
         return start_failed(&server, "services", result);
     if ((result = model_start(server)) != 0)
         return start_failed(&server, "model", result);
+    if ((result = calls_make(server)) != 0)
+        return start_failed(&server, "calls", result);
     if ((result = gates_start(server)) != 0)
         return start_failed(&server, "gates", result);
     if ((result = control_start(server)) != 0)
@@ -263,6 +296,7 @@ server_drain(struct server *server)
         gate_drain(server->gates[i]);
     }
     server_model_drain(server->model);
+    server_calls_drain(server->calls);
 }
 
 bool
@@ -384,6 +418,7 @@ server_destroy(struct server **sp)
     gates_stop(server);
     readers_end(server);
     server_model_stop(server->model);
+    server_calls_stop(server->calls);
     loops_settle(server);
     server_services_stop(server->services);
     server_model_unload(server->model);
@@ -397,6 +432,7 @@ server_destroy(struct server **sp)
         session_registry_destroy(&server->sessions);
     if (server->resumes)
         session_resume_destroy(&server->resumes);
+    server_calls_destroy(&server->calls);
     server_model_destroy(&server->model);
     server_services_destroy(&server->services);
     credentials_destroy(&server->credentials);

@@ -368,9 +368,14 @@ calls_create(struct calls **cp, const struct calls_config *cfg)
     c->free_task = (struct loop_task){.run = on_free_task, .arg = c};
     c->start_task = (struct loop_task){.run = on_start_task, .arg = c};
     c->close_task = (struct loop_task){.run = on_close_task, .arg = c};
-    loop_post(cfg->loop, &c->start_task);
     *cp = c;
     return 0;
+}
+
+void
+calls_start(struct calls *c)
+{
+    loop_post(c->cfg.loop, &c->start_task);
 }
 
 void

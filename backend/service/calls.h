@@ -62,7 +62,10 @@ struct calls_config {
 };
 
 int calls_create(struct calls **cp, const struct calls_config *cfg);
-/* While its loop runs: stops looking. The store's answers may still come. */
+/* Once: begins to look, with orphans. */
+void calls_start(struct calls *c);
+/* Started, while its loop runs: stops looking. The store's answers may still
+ * come. */
 void calls_close(struct calls *c);
 /* When its loop and the store are gone. NULL is fine. */
 void calls_destroy(struct calls **cp);

@@ -83,6 +83,11 @@ struct session_config {
     uint64_t warm_ticket;     /* of the loop above; 0: none */
     const char *intent;    /* "transcription", copied; NULL: a conversation */
     const char *safety_id; /* of the end user, copied; NULL: not known */
+    /* In order; none: all there are. The policy's; for the call alone when the
+     * model can't be lost. */
+    const char *const *upstreams;
+    size_t upstream_count;
+    const char *call_id; /* beside this call, copied; NULL: on its own */
     size_t max_message_bytes;
     enum dialect_kind client_dialect; /* what the client speaks */
     /* A client that asked for it may come back with this token (copied) for

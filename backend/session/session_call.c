@@ -17,6 +17,7 @@
 #include "session/session_calm.h"
 #include "session/session_registry.h"
 #include "session/session_summary.h"
+#include "session/session_usage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,6 +68,7 @@ struct session_call {
     const struct policy *policy;
     struct model_link *link; /* NULL between two */
     struct session_calm calm;
+    struct session_usage usage;
     enum call_state state;
     enum call_fate fate;
     enum session_end_reason reason;
@@ -129,6 +131,7 @@ session_call_free(struct session_call *s)
         atomic_load(&s->figures.down_messages), s->turns, s->attaches,
         s->entry.model, s->call->info.id);
     session_end_count(s->reason);
+    session_usage_end(&s->usage, s->ended_ms - s->entry.since_ms);
     /* One that goes on elsewhere has not ended. */
     if (s->fate == FATE_END)
         session_publish(s->cfg.events, &s->entry, "session_end", fate_text(s));
@@ -302,6 +305,18 @@ on_error(struct session_call *s, const char *json, size_t bytes)
     json_decref(tree);
 }
 
+/* The observers read the same event as those of a client do. */
+static void
+usage_count(struct session_call *s, const char *json, size_t bytes)
+{
+    struct session_event e;
+
+    if (session_event_open(&e, json, bytes) == 0) {
+        session_usage_down(&s->usage, &e);
+        session_event_close(&e);
+    }
+}
+
 static void
 on_link_event(void *arg, const char *json, size_t bytes)
 {
@@ -322,6 +337,7 @@ on_link_event(void *arg, const char *json, size_t bytes)
         on_error(s, json, bytes);
     else if (type == REALTIME_RESPONSE_DONE)
         s->turns++;
+    usage_count(s, json, bytes);
 }
 
 /* All that is ever sent is one update. */
@@ -447,7 +463,7 @@ entry_fill(struct session_call *s, struct loop *loop)
 
 int
 session_call_start(const struct session_call_config *cfg, struct loop *loop,
-                   const struct call_info *info, bool made)
+                   const struct call_info *info, unsigned flags)
 {
     char error[POLICY_ERROR_BYTES];
     struct session_call *s = calloc(1, sizeof(*s));
@@ -465,9 +481,12 @@ session_call_start(const struct session_call_config *cfg, struct loop *loop,
         return result;
     }
     s->cfg = *cfg;
-    s->made = made;
+    s->made = flags & SESSION_CALL_MADE;
     id_make(s);
     entry_fill(s, loop);
+    session_usage_start(&s->usage, cfg->usage,
+                        flags & SESSION_CALL_COUNTED ? cfg->limits : NULL,
+                        &s->entry);
     s->task = (struct loop_task){.run = on_start, .arg = s};
     loop_post(loop, &s->task);
     return 0;

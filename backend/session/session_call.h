@@ -20,16 +20,23 @@
 #include <stdbool.h>
 
 #define SESSION_CALL_LOOK_MS    500
-#define SESSION_CALL_YOUNG_MS   20000  /* so long a call may not be there yet */
+#define SESSION_CALL_YOUNG_MS   6000   /* so long a call may not be there yet */
 #define SESSION_CALL_GIVE_UP_MS 600000 /* without a link: the call is over */
 #define SESSION_CALL_GIVE_MS    5000   /* a drain waits for a calm moment */
 #define SESSION_CALL_OLDEST_MS  10800000 /* no provider's call lasts longer */
+
+enum session_call_flags {
+    SESSION_CALL_MADE = 1,   /* just now: its session is told what it is */
+    SESSION_CALL_COUNTED = 2 /* it has one of its tenant's sessions */
+};
 
 /* What calls have in common; borrowed for the life of the sessions. */
 struct session_call_config {
     struct session_registry *registry;
     struct event_bus *events; /* may be NULL */
     struct calls *calls;
+    struct usage *usage;          /* may be NULL */
+    struct tenant_limits *limits; /* may be NULL */
     session_open_model_h *open_model;
     void *open_model_arg;
 };
@@ -38,11 +45,10 @@ struct session_call_config {
  * Any thread. The call is ours (calls_put, or the keep handler runs), the loop
  * has a slot of the registry reserved; the call's texts are copied. The
  * sideband opens on the loop; at its end the call is ended, released or
- * forgotten and the slot given back. `made`: its session was not told anything
- * yet. 0; UV_EINVAL (the policy can't be read), UV_ENOMEM: slot and call are
- * still the caller's.
+ * forgotten and the slot given back. 0; UV_EINVAL (the policy can't be read),
+ * UV_ENOMEM: slot and call are still the caller's.
  */
 int session_call_start(const struct session_call_config *cfg, struct loop *loop,
-                       const struct call_info *info, bool made);
+                       const struct call_info *info, unsigned flags);
 
 #endif

@@ -368,6 +368,14 @@ opening_fail(struct session_down *down, int error)
                                 "the model took no session.update");
 }
 
+/* A call's session has begun before: nothing is told, to neither side. */
+static bool
+is_attached(const struct session_event *e)
+{
+    return e->bytes == sizeof(MODEL_LINK_ATTACHED) - 1
+           && memcmp(e->json, MODEL_LINK_ATTACHED, e->bytes) == 0;
+}
+
 /* A model that can't begin says why and then closes: the client is to read
  * it. */
 static void
@@ -375,6 +383,12 @@ on_created(struct session_down *down, struct session_event *e)
 {
     if (e->type == REALTIME_ERROR) {
         event_pass(down, e);
+        return;
+    }
+    if (is_attached(e)) {
+        down->phase = DOWN_OPEN;
+        bound_free(down);
+        down->handlers->on_open(down->arg);
         return;
     }
     if (e->type != REALTIME_SESSION_CREATED)

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "api/api_call_session.h"
+
+#include "codec/session_merge.h"
+#include "codec/session_opening.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+/* A kind of session that names its model elsewhere. */
+#define TRANSCRIPTION "transcription"
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+/* A name that is safe in a log line and in a URL. */
+static bool
+model_is_sound(const char *name)
+{
+    static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "0123456789._-:/@+";
+
+    return strlen(name) < API_CALL_MODEL_BYTES
+           && name[strspn(name, chars)] == 0;
+}
+
+static int
+model_refuse(struct gate_request *rq, int result)
+{
+    if (result == UV_EINVAL)
+        api_error(rq, 400, "missing_required_parameter",
+                  "Name a model: session.model, or ?model=", "model");
+    else
+        api_error(rq, 404, "model_not_found",
+                  "The model does not exist or is not served here.", "model");
+    return result;
+}
+
+/* A minted secret has its model; a client may name it, and no other. */
+static bool
+bound_check(struct gate_request *rq, const json_t *client, const char *query)
+{
+    const char *bound = api_secret_model(rq);
+    const char *named = text_of(client, "model");
+
+    if (!bound || !*bound)
+        return true;
+    if ((!*named || strcmp(named, bound) == 0)
+        && (!*query || strcmp(query, bound) == 0))
+        return true;
+    api_error(rq, 403, "model_not_allowed",
+              "The client secret is bound to another model.", "model");
+    return false;
+}
+
+/* The session says more than the query. */
+static int
+model_choose(struct api_call_session *s, struct gate_request *rq,
+             const struct policy *policy, const json_t *asked,
+             const char *query)
+{
+    const char *name = text_of(asked, "model"), *chosen;
+
+    if (!*name)
+        name = query;
+    int result =
+        model_is_sound(name) ? policy_model(policy, name, &chosen) : UV_ENOENT;
+    if (result == UV_EINVAL
+        && strcmp(text_of(asked, "type"), TRANSCRIPTION) == 0) {
+        chosen = TRANSCRIPTION;
+        result = 0;
+    }
+    if (!result && !model_is_sound(chosen))
+        result = UV_ENOENT;
+    if (result)
+        return model_refuse(rq, result);
+    snprintf(s->model, sizeof(s->model), "%s", chosen);
+    return 0;
+}
+
+/* The whole session: type and model stand in front. */
+static json_t *
+settings_tree(const struct api_call_session *s, const struct policy *policy)
+{
+    json_t *settings = NULL, *whole = json_object();
+
+    if (!whole || session_opening_settings(&settings, policy, s->asked)) {
+        json_decref(whole);
+        return NULL;
+    }
+    const char *type = text_of(settings, "type");
+    bool other = strcmp(type, TRANSCRIPTION) == 0;
+    json_object_set_new(whole, "type", json_string(*type ? type : "realtime"));
+    if (!other)
+        json_object_set_new(whole, "model", json_string(s->model));
+    if (settings)
+        json_object_update(whole, settings);
+    json_decref(settings);
+    return whole;
+}
+
+static int
+texts_make(struct api_call_session *s, struct gate_request *rq,
+           const struct policy *policy, const json_t *asked)
+{
+    json_t *whole = NULL;
+
+    s->asked = json_dumps(asked, JSON_COMPACT);
+    if (s->asked)
+        whole = settings_tree(s, policy);
+    if (whole)
+        s->settings = json_dumps(whole, JSON_COMPACT);
+    json_decref(whole);
+    if (s->settings)
+        return 0;
+    api_error(rq, 400, "invalid_value", "The session can't be used.",
+              "session");
+    return UV_EINVAL;
+}
+
+/* Given; NULL: no memory. */
+static json_t *
+asked_tree(struct gate_request *rq, const json_t *client)
+{
+    const char *bound = api_secret_session(rq);
+    json_t *asked = bound ? json_loads(bound, 0, NULL) : json_object();
+
+    if (asked && client && session_merge(asked, client)) {
+        json_decref(asked);
+        return NULL;
+    }
+    return asked;
+}
+
+int
+api_call_session_init(struct api_call_session *s, struct gate_request *rq,
+                      const struct policy *policy, const json_t *client,
+                      const char *model)
+{
+    *s = (struct api_call_session){.asked = NULL};
+    if (!bound_check(rq, client, model))
+        return UV_EACCES;
+    json_t *asked = asked_tree(rq, client);
+    if (!asked) {
+        api_error(rq, 503, "server_busy", "There is no memory left.", NULL);
+        return UV_ENOMEM;
+    }
+    int result = model_choose(s, rq, policy, asked, model);
+    if (!result)
+        result = texts_make(s, rq, policy, asked);
+    json_decref(asked);
+    if (result)
+        api_call_session_deinit(s);
+    return result;
+}
+
+void
+api_call_session_deinit(struct api_call_session *s)
+{
+    free(s->asked);
+    free(s->settings);
+    s->asked = s->settings = NULL;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "main/server_calls.h"
+
+#include "gate/http_client.h"
+#include "model/upstream.h"
+#include "service/tenant_limits.h"
+#include "session/session_registry.h"
+
+#include <stdlib.h>
+
+struct server_calls {
+    struct http_client *http;
+    struct calls *calls;
+    struct upstream_set *upstreams;
+    struct session_call_config sessions;
+};
+
+/* A claimed call (calls_keep_h). One whose upstream is not configured here is
+ * nothing this instance can have. */
+static int
+on_keep(void *arg, const struct call_info *call)
+{
+    struct server_calls *s = arg;
+    struct tenant_limits *limits = s->sessions.limits;
+    unsigned wait_s;
+    struct loop *loop;
+
+    if (!upstream_find(s->upstreams, call->upstream))
+        return UV_EINVAL;
+    int result = session_registry_reserve(s->sessions.registry, &loop);
+    if (result)
+        return result;
+    /* Beyond its limit a call is kept all the same: it is there. */
+    bool counted =
+        limits
+        && tenant_limits_enter(limits, call->tenant, &wait_s) == TENANT_MAY;
+    result = session_call_start(&s->sessions, loop, call,
+                                counted ? SESSION_CALL_COUNTED : 0);
+    if (!result)
+        return 0;
+    if (counted)
+        tenant_limits_leave(limits, call->tenant);
+    session_registry_release(s->sessions.registry, loop);
+    return result;
+}
+
+static int
+http_start(struct server_calls *s, const struct server_calls_config *cfg)
+{
+    const struct server_config *config = cfg->config;
+    const struct http_client_config http = {
+        .loop = cfg->loop,
+        .keepalive = config->http.keepalive,
+        .max = config->http.max,
+        .idle_ms = config->http.idle_ms,
+        .connect_ms = config->http.connect_ms,
+        .read_ms = config->http.read_ms,
+        .write_ms = config->http.write_ms,
+        .pool_wait_ms = config->http.pool_wait_ms,
+    };
+
+    return http_client_create(&s->http, &http);
+}
+
+int
+server_calls_create(struct server_calls **sp,
+                    const struct server_calls_config *cfg)
+{
+    struct server_calls *s = calloc(1, sizeof(*s));
+    const struct calls_config calls = {
+        .loop = cfg->loop, .store = cfg->store, .keep = on_keep, .arg = s};
+
+    if (!s)
+        return UV_ENOMEM;
+    s->upstreams = cfg->upstreams;
+    s->sessions = cfg->sessions;
+    *sp = s; /* a start that fails is taken down like a server */
+    int result = http_start(s, cfg);
+    if (!result)
+        result = calls_create(&s->calls, &calls);
+    if (result)
+        return result;
+    s->sessions.calls = s->calls;
+    calls_start(s->calls);
+    return 0;
+}
+
+void
+server_calls_drain(struct server_calls *s)
+{
+    if (s && s->calls)
+        calls_drain(s->calls);
+}
+
+void
+server_calls_stop(struct server_calls *s)
+{
+    if (!s)
+        return;
+    if (s->calls)
+        calls_close(s->calls);
+    if (s->http)
+        http_client_close(&s->http);
+}
+
+void
+server_calls_destroy(struct server_calls **sp)
+{
+    struct server_calls *s = *sp;
+
+    *sp = NULL;
+    if (!s)
+        return;
+    calls_destroy(&s->calls);
+    free(s);
+}
+
+struct http_client *
+server_calls_http(struct server_calls *s)
+{
+    return s ? s->http : NULL;
+}
+
+struct calls *
+server_calls_calls(struct server_calls *s)
+{
+    return s ? s->calls : NULL;
+}
+
+const struct session_call_config *
+server_calls_sessions(struct server_calls *s)
+{
+    return s ? &s->sessions : NULL;
+}
