@@ -3,9 +3,11 @@
 // WebRTC calls without media: offers as browsers write them, a stack with a
 // scripted upstream, and what a test asks of both.
 
+import { join } from 'node:path';
 import OpenAI from 'openai';
-import { startStack } from './stack.mjs';
+import { makeDir } from './paths.mjs';
 import { until } from './process.mjs';
+import { startStack } from './stack.mjs';
 import { Upstream } from './upstream.mjs';
 
 export const PROVIDER_KEY = 'sk-upstream-0123456789abcdef';
@@ -20,10 +22,14 @@ export const offer = ['v=0', 'o=- 4611 2 IN IP4 127.0.0.1', 's=-', 't=0 0',
     'c=IN IP4 0.0.0.0', 'a=mid:1', 'a=setup:actpass', 'a=sctp-port:5000', ''].join('\r\n');
 
 // The whole stack with one upstream; options as startStack's, `upstream` is
-// Upstream.start's.
-export async function startCalls(t, { upstream = {}, voiced = {}, ...more } = {}) {
+// Upstream.start's, `instances` how many share a store (0: one without).
+export async function startCalls(t, { upstream = {}, voiced = {}, section = {}, instances = 0,
+    ...more } = {}) {
     const up = await Upstream.start(t, { key: PROVIDER_KEY, ...upstream });
-    const stack = await startStack(t, { voiced: up.voiced(voiced), ...more });
+    const store = instances > 0 && { store: { sqlite: join(makeDir('store'), 'voiced.db') } };
+    const options = up.voiced({ ...voiced, upstream: section,
+        settings: { ...store, ...voiced.settings } });
+    const stack = await startStack(t, { voiced: Array(instances || 1).fill(options), ...more });
     return { up, stack, post: poster(stack) };
 }
 
@@ -44,6 +50,9 @@ export const callOf = (response) => /\/([^/]+)$/.exec(response.headers.location)
 // Sidebands that are open on a call at the upstream.
 export const sidebands = (up, id) => up.connections.filter((conn) =>
     !conn.closed && conn.query.get('call_id') === id);
+
+export const ever = (up, id) => up.connections.filter((conn) =>
+    conn.query.get('call_id') === id).length;
 
 export const attached = (up, id, n = 1, timeoutMs = 15000) => until(
     () => sidebands(up, id).length === n && sidebands(up, id),
