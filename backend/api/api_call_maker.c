@@ -88,36 +88,15 @@ order_deinit(struct api_call_order *order)
     buffer_deinit(&order->offer);
 }
 
-/* Nobody hears of it: there is nothing to be done any more. */
-static void
-on_hung_up(void *arg, const struct http_response *rs)
-{
-    (void) arg;
-    (void) rs;
-}
-
-static void
-hang_up(const struct making *m)
-{
-    char tail[CALLS_ID_BYTES + 16];
-
-    snprintf(tail, sizeof(tail), "/%s/hangup", m->call_id);
-    char *url = upstream_calls_url(upstream_now(m), tail);
-    const struct upstream_request request = {
-        .to = upstream_now(m), .url = url, .body = "", .bytes = 0};
-    LOG(NOTICE, "calls", "event=call_unwanted call=%s", m->call_id);
-    if (url)
-        (void) upstream_request_send(m->api->http, &request, on_hung_up, NULL);
-    free(url);
-}
-
 static void
 making_free(void *arg)
 {
     struct making *m = arg;
 
-    if (m->call_id[0] && !atomic_load(&m->delivered))
-        hang_up(m);
+    if (m->call_id[0] && !atomic_load(&m->delivered)) {
+        LOG(NOTICE, "calls", "event=call_unwanted call=%s", m->call_id);
+        upstream_request_hangup(m->api->http, upstream_now(m), m->call_id);
+    }
     api_call_slot_put(m->api, m->tenant, &m->order.loop);
     order_deinit(&m->order);
     api_reply_deinit(&m->reply);

@@ -351,7 +351,13 @@ answer_preflight(struct gate_request *rq, struct api_context *api,
         {"Allow", allow},
         {"Access-Control-Allow-Methods", allow},
         {"Access-Control-Allow-Headers",
-         "Authorization, Content-Type, api-key, OpenAI-Beta, Last-Event-ID"},
+         "Authorization, Content-Type, Accept, User-Agent, api-key, "
+         "OpenAI-Beta, OpenAI-Organization, OpenAI-Project, "
+         "OpenAI-Safety-Identifier, X-OpenAI-Agents-SDK, Last-Event-ID, "
+         "X-Stainless-Arch, X-Stainless-Helper-Method, X-Stainless-Lang, "
+         "X-Stainless-OS, X-Stainless-Package-Version, "
+         "X-Stainless-Retry-Count, X-Stainless-Runtime, "
+         "X-Stainless-Runtime-Version, X-Stainless-Timeout"},
         {"Access-Control-Max-Age", "600"},
     };
     bool listed = origin != NULL && api_origin_is_listed(api, origin);

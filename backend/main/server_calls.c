@@ -4,6 +4,7 @@
 
 #include "gate/http_client.h"
 #include "model/upstream.h"
+#include "model/upstream_request.h"
 #include "service/tenant_limits.h"
 #include "session/session_registry.h"
 
@@ -45,6 +46,17 @@ on_keep(void *arg, const struct call_info *call)
     return result;
 }
 
+/* A session_call_config's; its client is closed after the last session. */
+static void
+on_hang_up(void *arg, const struct call_info *call)
+{
+    struct server_calls *s = arg;
+    const struct upstream *to = upstream_find(s->upstreams, call->upstream);
+
+    if (to)
+        upstream_request_hangup(s->http, to, call->id);
+}
+
 static int
 http_start(struct server_calls *s, const struct server_calls_config *cfg)
 {
@@ -75,6 +87,10 @@ server_calls_create(struct server_calls **sp,
         return UV_ENOMEM;
     s->upstreams = cfg->upstreams;
     s->sessions = cfg->sessions;
+    s->sessions.hang_up = on_hang_up;
+    s->sessions.hang_up_arg = s;
+    s->sessions.max_session_ms = cfg->config->limits.session_ms;
+    s->sessions.max_idle_ms = cfg->config->limits.idle_ms;
     *sp = s; /* a start that fails is taken down like a server */
     int result = http_start(s, cfg);
     if (!result)

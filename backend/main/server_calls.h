@@ -24,7 +24,7 @@ struct server_calls_config {
     struct loop *loop;                  /* running; the client's */
     struct store *store;                /* NULL: calls are this process's */
     struct upstream_set *upstreams;
-    struct session_call_config sessions; /* but for its calls */
+    struct session_call_config sessions; /* what calls need of others */
 };
 
 /* 0 or UV_E*. Orphans are looked for at once. */

@@ -2,6 +2,8 @@
 
 #include "model/upstream_request.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,4 +103,29 @@ upstream_request_send(struct http_client *http,
     explicit_bzero(bearer, sizeof(bearer));
     upstream_headers_free(&lines);
     return result;
+}
+
+static void
+on_hung_up(void *arg, const struct http_response *rs)
+{
+    (void) arg;
+    (void) rs;
+}
+
+void
+upstream_request_hangup(struct http_client *http, const struct upstream *to,
+                        const char *call_id)
+{
+    char tail[256];
+
+    snprintf(tail, sizeof(tail), "/%s/hangup", call_id);
+    char *url = upstream_calls_url(to, tail);
+    const struct upstream_request request = {.to = to, .url = url, .body = ""};
+    int result = url ? upstream_request_send(http, &request, on_hung_up, NULL)
+                     : UV_ENOMEM;
+
+    if (result)
+        LOG_LIMITED(WARN, "calls", "event=not_hung_up error=\"%s\"",
+                    uv_strerror(result));
+    free(url);
 }

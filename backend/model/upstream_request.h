@@ -31,4 +31,8 @@ int upstream_request_send(struct http_client *http,
                           const struct upstream_request *rq, http_done_h *done,
                           void *arg);
 
+/* Ends a call there; nobody hears how it went. */
+void upstream_request_hangup(struct http_client *http,
+                             const struct upstream *to, const char *call_id);
+
 #endif

@@ -78,6 +78,7 @@ struct session_call {
     unsigned failures; /* in a row */
     unsigned attaches;
     unsigned turns;
+    uint64_t stir_ms;   /* of the provider's last event */
     uint64_t open_ms;   /* waiting: when to try again */
     uint64_t lost_ms;   /* since when there is no link */
     uint64_t wanted_ms; /* since when another process wants it; 0 */
@@ -279,6 +280,7 @@ on_attached(struct session_call *s)
     enter(s, CALL_LIVE);
     s->failures = 0;
     s->lost_ms = 0;
+    s->stir_ms = clock_now_ms();
     s->attaches++;
     s->refusal[0] = 0;
     memset(&s->calm, 0, sizeof(s->calm));
@@ -330,9 +332,10 @@ on_link_event(void *arg, const char *json, size_t bytes)
         return;
     }
     enum realtime_type type = realtime_type_of(json, bytes);
+    s->stir_ms = clock_now_ms();
     atomic_fetch_add_explicit(&s->figures.down_messages, 1,
                               memory_order_relaxed);
-    session_calm_down(&s->calm, type, json, bytes, clock_now_ms());
+    session_calm_down(&s->calm, type, json, bytes, s->stir_ms);
     if (type == REALTIME_ERROR)
         on_error(s, json, bytes);
     else if (type == REALTIME_RESPONSE_DONE)
@@ -402,12 +405,33 @@ standing_check(struct session_call *s, uint64_t now_ms)
 }
 
 static void
+limit_end(struct session_call *s, enum session_end_reason reason,
+          const char *why)
+{
+    s->cfg.hang_up(s->cfg.hang_up_arg, &s->call->info);
+    finish(s, FATE_END, reason, why);
+}
+
+/* Whether the operator's limits let it go on. */
+static bool
+limits_check(struct session_call *s, uint64_t now_ms)
+{
+    uint64_t max_ms = s->cfg.max_session_ms, idle_ms = s->cfg.max_idle_ms;
+
+    if (max_ms && age_ms(s) >= max_ms)
+        limit_end(s, END_SESSION_LIMIT, "it has lasted as long as it may");
+    else if (idle_ms && s->state == CALL_LIVE && now_ms - s->stir_ms >= idle_ms)
+        limit_end(s, END_IDLE, "nothing has happened for too long");
+    return s->state != CALL_OVER;
+}
+
+static void
 on_look(uv_timer_t *timer)
 {
     struct session_call *s = timer->data;
     uint64_t now_ms = clock_now_ms();
 
-    if (!standing_check(s, now_ms))
+    if (!standing_check(s, now_ms) || !limits_check(s, now_ms))
         return;
     if (age_ms(s) >= SESSION_CALL_OLDEST_MS)
         finish(s, FATE_END, END_SESSION_LIMIT, "no call lasts longer");

@@ -39,6 +39,11 @@ struct session_call_config {
     struct tenant_limits *limits; /* may be NULL */
     session_open_model_h *open_model;
     void *open_model_arg;
+    /* Ends the call at its provider, for a limit of ours; on the loop. */
+    void (*hang_up)(void *arg, const struct call_info *call);
+    void *hang_up_arg;
+    uint64_t max_session_ms; /* since the call was made; 0 no limit */
+    uint64_t max_idle_ms;    /* without an event of the provider; 0 no limit */
 };
 
 /*
