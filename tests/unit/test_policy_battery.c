@@ -133,6 +133,11 @@ static const struct {
            "\"System\"}}"},
     {DENY, "{\"type\":\"conversation.item.create\",\"item\":{\"role\":"
            "[\"system\"]}}"},
+    {DENY, "{\"type\":\"input_audio_buffer.commit\",\"item\":{\"role\":"
+           "\"system\"}}"},
+    {DENY, "{\"type\":\"response.cancel\",\"session\":{\"instructions\":"
+           "\"x\"}}"},
+    {DENY, "{\"type\":\"session.update\",\"response\":{\"tools\":[{}]}}"},
     {DENY | MERGE, "{\"type\":\"session.updated\",\"session\":{}}"},
     {DENY | MERGE, "{\"type\":\"Session.Update\",\"session\":{}}"},
     {DENY | MERGE, "{\"type\":\"session.update \",\"session\":{}}"},
