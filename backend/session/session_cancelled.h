@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SESSION_CANCELLED_IDS      4
-#define SESSION_CANCELLED_MS       30000 /* later than that nothing is under way */
+#define SESSION_CANCELLED_MS       30000 /* later nothing is under way */
 #define SESSION_CANCELLED_ID_BYTES 64    /* a longer one is not noted */
 
 struct session_cancelled {

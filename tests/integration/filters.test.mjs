@@ -36,7 +36,7 @@ async function filtered(stack, name) {
 const eventId = (n) => `event_${String(n).padStart(21, '0')}`;
 const errorsOf = (client) => client.events.filter((event) => event.type === 'error');
 
-test('R1.5 one response at a time', async (t) => {
+test('one response at a time', async (t) => {
     const env = await start(t);
 
     await t.test('creates that come too early wait for their turn', async (t) => {
@@ -104,7 +104,7 @@ test('R1.5 one response at a time', async (t) => {
     });
 });
 
-test('R1.5 truncates, late deltas and harmless errors', async (t) => {
+test('truncates, late deltas and harmless errors', async (t) => {
     const env = await start(t);
 
     await t.test('a truncate is clamped to what was sent', async (t) => {
@@ -158,7 +158,7 @@ test('R1.5 truncates, late deltas and harmless errors', async (t) => {
     });
 });
 
-test('R1.5 a strict client gets what it can read', async (t) => {
+test('a strict client gets what it can read', async (t) => {
     const env = await start(t);
     const { client, conn } = await open(t, env);
     conn.send({ type: 'conversation.item.created', event_id: eventId(1), item: {} });
@@ -178,7 +178,7 @@ test('R1.5 a strict client gets what it can read', async (t) => {
     assert.equal(await filtered(env.stack, 'unreadable_dropped'), 1);
 });
 
-test('R1.5 the client’s session begins at once, with the policy in it', async (t) => {
+test('the client’s session begins at once, with the policy in it', async (t) => {
     const env = await start(t, { policy: 'voice_model gpt-realtime; voice_name cedar;',
         onEvent: (_conn, event) => event.type === 'session.update' });
     const client = await env.stack.connect(t);
@@ -202,7 +202,7 @@ test('a policy that the upstream refuses ends the session', async (t) => {
         'the end');
 });
 
-test('R1.5 what is the server’s is never shown', async (t) => {
+test('what is the server’s is never shown', async (t) => {
     for (const mode of ['deny', 'merge', 'allow']) {
         await t.test(mode, async (t) => {
             const env = await start(t, { files: { 'secret.txt': `${SECRET}\n` },
@@ -239,7 +239,7 @@ test('R1.5 what is the server’s is never shown', async (t) => {
     }
 });
 
-test('R1.5 models are checked in frames as in the query', async (t) => {
+test('models are checked in frames as in the query', async (t) => {
     const env = await start(t, {
         policy: 'voice_model gpt-realtime gpt-other; voice_client_update allow;' });
     const { client, conn } = await open(t, env);
