@@ -27,11 +27,12 @@
 #include <string.h>
 #include <strings.h>
 
-#define ALLOW_BYTES   64
-#define KEY_BYTES     256
-#define SECRET_MS     6000 /* for the store to say whether a secret is good */
-#define CALL_FLAGS    (ROUTE_POLICY | ROUTE_SECRET)
-#define CONNECT_FLAGS (ROUTE_STREAM | ROUTE_POLICY | ROUTE_SECRET)
+#define ALLOW_BYTES     64
+#define KEY_BYTES       256
+#define PREFLIGHT_BYTES 1024
+#define SECRET_MS       6000 /* for the store to say whether a secret is good */
+#define CALL_FLAGS      (ROUTE_POLICY | ROUTE_SECRET)
+#define CONNECT_FLAGS   (ROUTE_STREAM | ROUTE_POLICY | ROUTE_SECRET)
 
 static const struct route routes[] = {
     {"GET", "/v1/realtime", api_realtime_connect, CONNECT_FLAGS},
@@ -342,6 +343,22 @@ check_policy(struct gate_request *rq)
 
 /* --- the rest */
 
+/* Clients send headers of their own (x-stainless-…, x-openai-agents-sdk): a
+ * page that may call us may send what it asks for. */
+static const char *
+preflight_headers(struct gate_request *rq)
+{
+    static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789-_, ";
+    const char *asked = gate_param(rq, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
+
+    if (asked != NULL && asked[0] != '\0' && strlen(asked) <= PREFLIGHT_BYTES
+        && asked[strspn(asked, chars)] == '\0') {
+        return asked;
+    }
+    return "Authorization, Content-Type, api-key, OpenAI-Beta, Last-Event-ID";
+}
+
 static void
 answer_preflight(struct gate_request *rq, struct api_context *api,
                  const char *allow)
@@ -350,14 +367,7 @@ answer_preflight(struct gate_request *rq, struct api_context *api,
     const struct gate_header headers[] = {
         {"Allow", allow},
         {"Access-Control-Allow-Methods", allow},
-        {"Access-Control-Allow-Headers",
-         "Authorization, Content-Type, Accept, User-Agent, api-key, "
-         "OpenAI-Beta, OpenAI-Organization, OpenAI-Project, "
-         "OpenAI-Safety-Identifier, X-OpenAI-Agents-SDK, Last-Event-ID, "
-         "X-Stainless-Arch, X-Stainless-Helper-Method, X-Stainless-Lang, "
-         "X-Stainless-OS, X-Stainless-Package-Version, "
-         "X-Stainless-Retry-Count, X-Stainless-Runtime, "
-         "X-Stainless-Runtime-Version, X-Stainless-Timeout"},
+        {"Access-Control-Allow-Headers", preflight_headers(rq)},
         {"Access-Control-Max-Age", "600"},
     };
     bool listed = origin != NULL && api_origin_is_listed(api, origin);

@@ -501,6 +501,8 @@ usage_destroy(struct usage **up)
     *up = NULL;
     if (!u)
         return;
+    if (u->store && u->pending.count)
+        LOG(ALERT, "usage", "event=lost rows=%u", u->pending.count);
     table_clear(&u->pending);
     table_clear(&u->today);
     uv_cond_destroy(&u->wake);
