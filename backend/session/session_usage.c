@@ -4,8 +4,6 @@
 
 #include "service/tenant_limits.h"
 
-#include <string.h>
-
 #define BYTES_A_MS 48 /* 24 kHz, 16 bits */
 
 void
@@ -68,17 +66,6 @@ response_done(struct session_usage *u, struct session_event *e)
     response_over(u);
 }
 
-static bool
-is_transcription(const struct session_event *e)
-{
-    static const char name[] =
-        "conversation.item.input_audio_transcription.completed";
-    const struct realtime_span *span = &e->peek.name;
-
-    return span->bytes == sizeof(name) - 1
-           && memcmp(span->text, name, span->bytes) == 0;
-}
-
 static void
 transcription_done(struct session_usage *u, struct session_event *e)
 {
@@ -109,9 +96,8 @@ session_usage_down(struct session_usage *u, struct session_event *e)
     case REALTIME_RESPONSE_DONE:
         response_done(u, e);
         break;
-    case REALTIME_OTHER:
-        if (is_transcription(e))
-            transcription_done(u, e);
+    case REALTIME_HEARD_COMPLETED:
+        transcription_done(u, e);
         break;
     default:
         break;
