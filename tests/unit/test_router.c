@@ -149,6 +149,12 @@ test_routes(void **state)
     expect("GET", "/health", WITH("VOICE_STREAM", "1"), "Status: 404 ");
     expect("GET", "/v1/realtime", WITH("VOICE_STREAM", "1"), "policy_missing");
     expect("GET", "/v1/sessions/live", NULL, "{\"sessions\":[]}");
+    expect("GET", "/v1/realtime/client_secrets", NULL,
+           "Allow: POST, OPTIONS\r\n");
+    expect("GET", "/v1/realtime/client_secrets/secret_x", NULL,
+           "Allow: DELETE, OPTIONS\r\n");
+    expect("POST", "/v1/realtime/client_secrets", NULL, "policy_missing");
+    expect("GET", "/v1/realtime/client_secrets/a/b", NULL, "Status: 404 ");
     rig.api.draining = true;
     expect("GET", "/health", NULL, "Status: 503 ");
     expect("GET", "/health/ready", NULL, "Status: 503 ");
@@ -169,6 +175,15 @@ test_cors_and_origin(void **state)
     expect("OPTIONS", "/health", WITH("HTTP_ORIGIN", origin), "Status: 204 ");
     expect("OPTIONS", "/health", WITH("HTTP_ORIGIN", origin),
            "Access-Control-Allow-Methods: GET, OPTIONS\r\n");
+    expect("OPTIONS", "/health",
+           WITH("HTTP_ORIGIN", origin, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+                "authorization, x-openai-agents-sdk"),
+           "Access-Control-Allow-Headers: authorization, "
+           "x-openai-agents-sdk\r\n");
+    expect("OPTIONS", "/health",
+           WITH("HTTP_ORIGIN", origin, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+                "a\"b"),
+           "Access-Control-Allow-Headers: Authorization, Content-Type");
     rig_stop();
 }
 
