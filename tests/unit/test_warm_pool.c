@@ -31,11 +31,11 @@ struct maker {
     atomic_uint opened, closed, adopted;
     atomic_uint faults; /* adopted twice, too late, or after its end */
     atomic_uint at[LOOPS];
-    atomic_bool refuse;   /* open fails at once */
-    atomic_bool hang_up;  /* closed before session.created */
-    atomic_bool keep_mum; /* nothing comes */
+    atomic_bool refuse;        /* open fails at once */
+    atomic_bool hang_up;       /* closed before session.created */
+    atomic_bool keep_mum;      /* nothing comes */
     struct fake *_Atomic last; /* opened */
-    char last_model[64]; /* under last_mutex */
+    char last_model[64];       /* under last_mutex */
 };
 
 static pthread_mutex_t last_mutex = PTHREAD_MUTEX_INITIALIZER;
