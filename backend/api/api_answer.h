@@ -33,6 +33,7 @@ struct tenant_limits;
 struct upstream_set;
 struct usage;
 struct warm_pool;
+struct warm_secrets;
 
 struct api_context {
     struct gate *gate; /* written before gate_start */
@@ -48,9 +49,10 @@ struct api_context {
     struct tenant_limits *limits;
     session_open_model_h *open_model;
     void *open_model_arg;
-    struct upstream_set *upstreams; /* NULL: the model is not remote */
-    struct warm_pool *warm;         /* NULL: nothing is kept warm */
-    struct http_client *http;       /* NULL as upstreams; and the next two */
+    struct upstream_set *upstreams;    /* NULL: the model is not remote */
+    struct warm_pool *warm;            /* NULL: nothing is kept warm */
+    struct warm_secrets *warm_secrets; /* NULL: none is kept */
+    struct http_client *http;          /* NULL as upstreams; and the next two */
     struct calls *calls;
     const struct session_call_config *call_sessions;
     const struct server_config *config;

@@ -191,6 +191,7 @@ gate_open(struct server *server, int fd)
         .upstreams = server_model_upstreams(server->model),
         .warm = server_model_warm(server->model),
         .http = server_calls_http(server->calls),
+        .warm_secrets = server_calls_secrets(server->calls),
         .calls = server_calls_calls(server->calls),
         .call_sessions = server_calls_sessions(server->calls),
         .config = config,

@@ -6,6 +6,7 @@
 #include "model/upstream.h"
 #include "model/upstream_request.h"
 #include "service/tenant_limits.h"
+#include "service/warm_mint.h"
 #include "session/session_registry.h"
 
 #include <stdlib.h>
@@ -14,6 +15,8 @@ struct server_calls {
     struct http_client *http;
     struct calls *calls;
     struct upstream_set *upstreams;
+    struct warm_mint mint;
+    struct warm_secrets *secrets; /* NULL: none are kept */
     struct session_call_config sessions;
 };
 
@@ -75,6 +78,26 @@ http_start(struct server_calls *s, const struct server_calls_config *cfg)
     return http_client_create(&s->http, &http);
 }
 
+/* Warm ones, for upstreams whose calls go out under a secret. */
+static int
+secrets_start(struct server_calls *s, const struct server_calls_config *cfg)
+{
+    const struct server_config *config = cfg->config;
+    const struct warm_secrets_config warm = {
+        .loop = cfg->loop,
+        .secrets = (unsigned) config->warm.secrets,
+        .max = (unsigned) config->warm.max,
+        .ttl_ms = config->warm.ttl_ms,
+        .refill_ms = config->warm.refill_ms,
+        .mint = warm_mint_send,
+        .mint_arg = &s->mint,
+    };
+
+    s->mint = (struct warm_mint){s->http, s->upstreams};
+    return warm.secrets && warm.max ? warm_secrets_create(&s->secrets, &warm)
+                                    : 0;
+}
+
 int
 server_calls_create(struct server_calls **sp,
                     const struct server_calls_config *cfg)
@@ -94,6 +117,8 @@ server_calls_create(struct server_calls **sp,
     *sp = s; /* a start that fails is taken down like a server */
     int result = http_start(s, cfg);
     if (!result)
+        result = secrets_start(s, cfg);
+    if (!result)
         result = calls_create(&s->calls, &calls);
     if (result)
         return result;
@@ -107,6 +132,8 @@ server_calls_drain(struct server_calls *s)
 {
     if (s && s->calls)
         calls_drain(s->calls);
+    if (s && s->secrets)
+        warm_secrets_stop(s->secrets);
 }
 
 void
@@ -116,6 +143,8 @@ server_calls_stop(struct server_calls *s)
         return;
     if (s->calls)
         calls_close(s->calls);
+    if (s->secrets)
+        warm_secrets_stop(s->secrets);
     if (s->http)
         http_client_close(&s->http);
 }
@@ -129,6 +158,7 @@ server_calls_destroy(struct server_calls **sp)
     if (!s)
         return;
     calls_destroy(&s->calls);
+    warm_secrets_destroy(&s->secrets);
     free(s);
 }
 
@@ -148,4 +178,10 @@ const struct session_call_config *
 server_calls_sessions(struct server_calls *s)
 {
     return s ? &s->sessions : NULL;
+}
+
+struct warm_secrets *
+server_calls_secrets(struct server_calls *s)
+{
+    return s ? s->secrets : NULL;
 }

@@ -3,7 +3,8 @@
 /*
  * Calls, for a server with upstreams: the HTTP client that makes them, the
  * table that knows them, and the start of sidebands for those that are claimed
- * from an instance that is gone. Owns the client and the table. Made and taken
+ * from an instance that is gone. Owns the client, the table and
+ * the secrets of upstreams that are kept warm. Made and taken
  * down on the main thread.
  */
 
@@ -18,6 +19,7 @@ struct http_client;
 struct server_calls;
 struct store;
 struct upstream_set;
+struct warm_secrets;
 
 struct server_calls_config {
     const struct server_config *config; /* borrowed for life, as all here */
@@ -41,5 +43,7 @@ void server_calls_destroy(struct server_calls **sp);
 struct http_client *server_calls_http(struct server_calls *s);
 struct calls *server_calls_calls(struct server_calls *s);
 const struct session_call_config *server_calls_sessions(struct server_calls *s);
+/* NULL: none are kept warm. */
+struct warm_secrets *server_calls_secrets(struct server_calls *s);
 
 #endif

@@ -25,10 +25,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLED_MS    2000 /* a link that lives so long was a success */
-#define WAKE_MIN_MS   10
-#define REFILL_LAG_MS 5 /* the session that took a link goes before the next   \
-                         */
+#define SETTLED_MS  2000 /* a link that lives so long was a success */
+#define WAKE_MIN_MS 10
+#define REFILL_LAG_MS                                                          \
+    5 /* the session that took a link goes before the next                     \
+       */
 
 struct warm_place {
     struct warm_pool *pool;
