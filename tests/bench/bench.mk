@@ -12,7 +12,7 @@ bench-programs: $B/bench/bench-client $B/bench/plain-libfcgi
 
 $B/bench/bench-client: $(bench_client_c) $(bench_client_h)
 	@mkdir -p $(@D)
-	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $(bench_client_c) -lz -lm
+	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $(bench_client_c) -lz -lm -lssl -lcrypto
 
 $B/bench/plain-libfcgi: tests/bench/plain_libfcgi.c
 	@mkdir -p $(@D)

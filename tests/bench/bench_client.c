@@ -32,6 +32,9 @@ static const char usage[] =
     "  --rate R            echo: messages a second and connection, default 0;\n"
     "                      start: sessions a second, --connections in all\n"
     "  --seed N            start: of the gaps between them, default 1\n"
+    "  --ca FILE           start: over TLS to 127.0.0.1, whose certificate "
+    "must\n"
+    "                      be by this authority\n"
     "  --bytes N           echo: payload of one, 16 to 1000000, default 160\n"
     "  --deflate           echo: compressed JSON text, --bytes of it, 128 at\n"
     "                      least; the server must agree to compression\n"
@@ -54,6 +57,7 @@ enum choice {
     OPT_RATE,
     OPT_BYTES,
     OPT_SEED,
+    OPT_CA,
     OPT_DEFLATE,
     OPT_ONE_BY_ONE,
     OPT_FIRST_MESSAGE,
@@ -73,6 +77,7 @@ static const struct option names[] = {
     {"patience", required_argument, NULL, OPT_PATIENCE},
     {"steps", no_argument, NULL, OPT_STEPS},
     {"rate", required_argument, NULL, OPT_RATE},
+    {"ca", required_argument, NULL, OPT_CA},
     {"seed", required_argument, NULL, OPT_SEED},
     {"bytes", required_argument, NULL, OPT_BYTES},
     {"deflate", no_argument, NULL, OPT_DEFLATE},
@@ -183,6 +188,9 @@ option_set(struct bench_options *options, int option, const char *value)
         break;
     case OPT_RATE:
         options->rate = number_read("rate", value, 0, 1e6);
+        break;
+    case OPT_CA:
+        options->ca = value;
         break;
     case OPT_SEED:
         options->seed = (unsigned) number_read("seed", value, 0, 1e9);

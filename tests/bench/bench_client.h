@@ -22,6 +22,7 @@ struct bench_options {
     unsigned parallel; /* handshakes at a time */
     double rate;       /* messages a second and connection; starts a second */
     size_t bytes;      /* payload of one */
+    const char *ca;    /* start: TLS; NULL: plain */
     unsigned seed;     /* start: of the gaps */
     double seconds;    /* of load */
     double patience;   /* seconds to wait for handshakes and late echoes */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   due (Poisson) ──► connect ──► GET ──► 101 ──► session.created ──► stays
- *                        └──────────── set-up ───────────┘
+ *   due (Poisson) ──► connect ──► (TLS) ──► GET ──► 101 ──► session.created ──►
+ * stays └────────────────── set-up ────────────────┘
  *
  * Starts leave when they are due, whatever became of those before (open loop);
  * the gaps are exponential, from a seed. Times are kept one by one: a
@@ -110,6 +110,7 @@ starts_begin(void)
         start->ws.loop = &run.loop;
         start->ws.request = run.request;
         start->ws.index = run.begun;
+        start->ws.secure = run.options->ca != NULL;
         run.late_ns[run.begun++] = now - start->due_ns;
         int error = bench_ws_open(&start->ws, &run.options->target);
         if (error)
@@ -221,7 +222,8 @@ bench_start_run(const struct bench_options *options)
     run.setup_ns = calloc(count, sizeof(*run.setup_ns));
     run.late_ns = calloc(count, sizeof(*run.late_ns));
     if (!run.all || !run.setup_ns || !run.late_ns || request_make(options) < 0
-        || options->rate <= 0 || bench_loop_init(&run.loop, options->steps)) {
+        || (options->ca && bench_tls_init(options->ca)) || options->rate <= 0
+        || bench_loop_init(&run.loop, options->steps)) {
         fprintf(stderr, "bench-client: can't start\n");
         return 1;
     }

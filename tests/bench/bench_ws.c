@@ -34,6 +34,8 @@ bench_ws_drop(struct bench_ws *ws, const char *why)
 
     if (ws->state == BENCH_WS_CLOSED)
         return;
+    bench_tls_close(ws->tls);
+    ws->tls = NULL;
     close(ws->fd);
     ws->fd = -1;
     ws->state = BENCH_WS_CLOSED;
@@ -75,10 +77,17 @@ rest_keep(struct bench_ws *ws, const uint8_t *data, size_t bytes)
     return bench_loop_change(ws->loop, ws->fd, EPOLLIN | EPOLLOUT, ws);
 }
 
+static ssize_t
+socket_send(struct bench_ws *ws, const uint8_t *data, size_t bytes)
+{
+    return ws->tls ? bench_tls_send(ws->tls, data, bytes)
+                   : send(ws->fd, data, bytes, MSG_NOSIGNAL);
+}
+
 static int
 bytes_send(struct bench_ws *ws, const uint8_t *data, size_t bytes)
 {
-    ssize_t done = send(ws->fd, data, bytes, MSG_NOSIGNAL);
+    ssize_t done = socket_send(ws, data, bytes);
 
     if (done < 0 && errno != EAGAIN)
         return -errno;
@@ -92,8 +101,8 @@ bytes_send(struct bench_ws *ws, const uint8_t *data, size_t bytes)
 static int
 rest_flush(struct bench_ws *ws)
 {
-    ssize_t done = send(ws->fd, ws->rest + ws->rest_at,
-                        ws->rest_bytes - ws->rest_at, MSG_NOSIGNAL);
+    ssize_t done =
+        socket_send(ws, ws->rest + ws->rest_at, ws->rest_bytes - ws->rest_at);
 
     if (done < 0)
         return errno == EAGAIN ? 0 : -errno;
@@ -367,7 +376,9 @@ readable(struct bench_ws *ws)
     static uint8_t scratch[READ_BYTES];
 
     for (int turn = 0; turn < READ_TURNS; turn++) {
-        ssize_t got = recv(ws->fd, scratch, sizeof(scratch), 0);
+        ssize_t got = ws->tls
+                          ? bench_tls_recv(ws->tls, scratch, sizeof(scratch))
+                          : recv(ws->fd, scratch, sizeof(scratch), 0);
         if (got < 0 && errno == EAGAIN)
             return;
         if (got <= 0) {
@@ -379,7 +390,8 @@ readable(struct bench_ws *ws)
             http_read(ws, scratch, (size_t) got);
         else
             frames_read(ws, scratch, (size_t) got);
-        if (ws->state == BENCH_WS_CLOSED || (size_t) got < sizeof(scratch))
+        if (ws->state == BENCH_WS_CLOSED
+            || (!ws->tls && (size_t) got < sizeof(scratch)))
             return;
     }
 }
@@ -387,11 +399,8 @@ readable(struct bench_ws *ws)
 static int
 handshake_send(struct bench_ws *ws)
 {
-    int error = 0;
-    socklen_t bytes = sizeof(error);
+    int error;
 
-    if (getsockopt(ws->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0 || error)
-        return error ? -error : -errno;
     ws->head = malloc(BENCH_WS_HEAD);
     if (!ws->head)
         return -ENOMEM;
@@ -403,6 +412,37 @@ handshake_send(struct bench_ws *ws)
                               strlen(ws->request));
 }
 
+/* Once connected, then whenever TLS may go on. */
+static int
+secure(struct bench_ws *ws)
+{
+    int wait;
+
+    if (!ws->tls)
+        ws->tls = bench_tls_open(ws->fd);
+    if (!ws->tls)
+        return -ENOMEM;
+    ws->state = BENCH_WS_SECURING;
+    wait = bench_tls_shake(ws->tls);
+    if (wait < 0)
+        return wait;
+    if (wait == 0)
+        return handshake_send(ws);
+    return bench_loop_change(ws->loop, ws->fd, wait == 1 ? EPOLLIN : EPOLLOUT,
+                             ws);
+}
+
+static int
+connected(struct bench_ws *ws)
+{
+    int error = 0;
+    socklen_t bytes = sizeof(error);
+
+    if (getsockopt(ws->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0 || error)
+        return error ? -error : -errno;
+    return ws->secure ? secure(ws) : handshake_send(ws);
+}
+
 void
 bench_ws_event(struct bench_ws *ws, uint32_t mask)
 {
@@ -411,13 +451,15 @@ bench_ws_event(struct bench_ws *ws, uint32_t mask)
     if (ws->state == BENCH_WS_CLOSED)
         return;
     if (ws->state == BENCH_WS_CONNECTING)
-        error = handshake_send(ws);
+        error = connected(ws);
+    else if (ws->state == BENCH_WS_SECURING)
+        error = secure(ws);
     else if (mask & EPOLLOUT && ws->rest)
         error = rest_flush(ws);
     if (error) {
         bench_ws_drop(ws, strerror(-error));
         return;
     }
-    if (mask & (EPOLLIN | EPOLLERR | EPOLLHUP))
+    if (ws->state > BENCH_WS_SECURING && mask & (EPOLLIN | EPOLLERR | EPOLLHUP))
         readable(ws);
 }

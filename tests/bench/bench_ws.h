@@ -12,12 +12,14 @@
 #define BENCH_WS_H
 
 #include "bench_loop.h"
+#include "bench_tls.h"
 
 #include <stddef.h>
 
 enum bench_ws_state {
     BENCH_WS_CLOSED,
     BENCH_WS_CONNECTING, /* handshake not sent yet */
+    BENCH_WS_SECURING,   /* TLS's own handshake */
     BENCH_WS_UPGRADING,  /* waits for the 101 */
     BENCH_WS_OPEN,
     BENCH_WS_CLOSING /* our Close is sent */
@@ -53,8 +55,10 @@ struct bench_ws {
     uint8_t frame_bytes;
     uint8_t opcode;  /* of the frame being read */
     uint8_t message; /* opcode of the message being read */
-    bool deflate;    /* set by the user: a 101 must agree to it */
-    bool packed;     /* the message being read is compressed */
+    bool secure;     /* set by the user: over TLS */
+    struct bench_tls *tls;
+    bool deflate; /* set by the user: a 101 must agree to it */
+    bool packed;  /* the message being read is compressed */
     bool fin;
     bool piece_seen; /* of the message being read */
     uint64_t left;   /* payload bytes of the frame still to come */

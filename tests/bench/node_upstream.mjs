@@ -3,13 +3,11 @@
 // A Realtime server that takes its time to begin: the upstream of the rows on
 // session starts. usage: node_upstream.mjs DELAY_MS KEY_FILE CERT_FILE
 //
-// It accepts an upgrade DELAY_MS after the request, says session.created at
-// once and answers session.update. The same over TLS, where the gateway comes,
-// and plain, where the load client asks it directly; it prints both ports.
+// Over TLS it accepts an upgrade DELAY_MS after the request, says
+// session.created at once and answers session.update. It prints its port.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import http from 'node:http'
 import https from 'node:https'
 
 const require = createRequire(new URL('../package.json', import.meta.url))
@@ -45,16 +43,11 @@ sockets.on('connection', (socket, request) => {
     socket.on('error', () => socket.terminate())
 })
 
-function listen(server) {
-    server.on('upgrade', (request, socket, head) => {
-        socket.on('error', () => socket.destroy())
-        setTimeout(() => sockets.handleUpgrade(request, socket, head, ws =>
-            sockets.emit('connection', ws, request)), Number(delay))
-    })
-    return new Promise(done => server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () =>
-        done(server.address().port)))
-}
-
-const tls = await listen(https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }))
-const plain = await listen(http.createServer())
-process.stdout.write(`${JSON.stringify({ tls, plain })}\n`)
+const server = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) })
+server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    setTimeout(() => sockets.handleUpgrade(request, socket, head, ws =>
+        sockets.emit('connection', ws, request)), Number(delay))
+})
+server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () =>
+    process.stdout.write(`${JSON.stringify(server.address())}\n`))

@@ -326,8 +326,8 @@ const STARTS_PER_SECOND = 5;
 const sessionPath = '/v1/realtime?model=gpt-realtime';
 
 // Poisson, open loop: a slow start does not put off the next.
-async function starts(target, count, seed) {
-    const [line] = await Client.run('start', { target, path: sessionPath, seed,
+async function starts({ target, ca }, count, seed) {
+    const [line] = await Client.run('start', { target, ca, path: sessionPath, seed,
         rate: STARTS_PER_SECOND, connections: count, header: 'Authorization: Bearer bench-key' });
     demand(line.created === count && line.failed === 0 && line.dropped === 0,
         'sessions failed', line);
@@ -349,7 +349,7 @@ async function warmStart({ quick, rounds }) {
         const before = await metricsOf(stack);
         const taken = [];
         for (let round = 0; round < rounds; round++) {
-            taken.push(await starts(stack.target, quick ? 25 : 50, round + 1));
+            taken.push(await starts(stack, quick ? 25 : 50, round + 1));
         }
         const after = await metricsOf(stack);
         const grown = name => (after.get(name) ?? 0) - (before.get(name) ?? 0);
@@ -364,13 +364,14 @@ async function warmStart({ quick, rounds }) {
     });
 }
 
-// In turn through the gateway, which speaks TLS to the upstream, and straight
-// to the upstream, without: what TLS takes counts as ours.
+// In turn through the gateway, asked plainly, and straight to the upstream;
+// TLS to the upstream in both, with the same certificate verified.
 async function coldStart({ quick, rounds }) {
     return scoped(async scope => {
         const upstream = await slowUpstream(scope, DELAY_MS);
         const stack = await remoteStack(scope, upstream, { links: 0 });
-        const targets = { ours: stack.target, direct: `127.0.0.1:${upstream.plain}` };
+        const targets = { ours: { target: stack.target },
+            direct: { target: `127.0.0.1:${upstream.port}`, ca: upstream.ca } };
         await starts(targets.ours, 3, 1);
         await starts(targets.direct, 3, 1);
         const pairs = [];

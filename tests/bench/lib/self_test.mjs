@@ -5,6 +5,7 @@
 // that miscounts are worth nothing.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createServer as createTcp } from 'node:net';
 import { existsSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { makeDir } from '../../integration/lib/paths.mjs';
 import { Process } from '../../integration/lib/process.mjs';
 import { Client, nodeEcho } from './measure.mjs';
+import { Scope, slowUpstream } from './stacks.mjs';
 
 async function withPeer(faults, work) {
     const dir = makeDir('self');
@@ -99,6 +101,33 @@ async function refusals() {
     server.closeAllConnections();
 }
 
+// Sessions that begin after a while; a server whose certificate is another's,
+// one that says something else first, and one that is not there.
+async function sessionStarts() {
+    const scope = new Scope();
+    const load = { connections: 20, rate: 100, patience: 3, path: '/v1/realtime?model=m' };
+    try {
+        const { port, ca } = await slowUpstream(scope, 30);
+        const target = `127.0.0.1:${port}`;
+        const [line] = await Client.run('start', { target, ca, ...load });
+        assert.deepEqual([line.created, line.failed, line.dropped], [20, 0, 0], line.why);
+        assert.ok(line.setup.p50_us >= 29000 && line.setup.count === 20, JSON.stringify(line));
+        const [plain] = await Client.run('start', { target, ...load });
+        assert.deepEqual([plain.created, plain.failed], [0, 20]);
+        const other = join(makeDir('self'), 'ca.pem');
+        execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', '/dev/null', '-out', other,
+            '-days', '2', '-subj', '/CN=another'], { stdio: 'ignore' });
+        const [foreign] = await Client.run('start', { target, ca: other, ...load });
+        assert.deepEqual([foreign.created, foreign.failed], [0, 20]);
+    } finally {
+        await scope.end();
+    }
+    const [echo] = await withPeer({}, target => Client.run('start',
+        { target, ...load, patience: 0.3 }));
+    assert.deepEqual([echo.created, echo.failed, echo.late.count], [0, 0, 20]);
+}
+
 // Holders of every kind, and a server that drops some of them.
 async function holders() {
     let asked = 0;
@@ -155,7 +184,8 @@ async function badFrames() {
 }
 
 export async function selfTest() {
-    for (const check of [echoes, compressed, hangUps, refusals, holders, badFrames]) {
+    for (const check of [echoes, compressed, hangUps, refusals, holders, sessionStarts,
+        badFrames]) {
         try {
             await check();
         } catch (error) {

@@ -183,7 +183,7 @@ export async function slowUpstream(scope, delayMs) {
 export async function remoteStack(scope, upstream, { links }) {
     const voiced = await Voiced.start(scope, { auth: 'none', env: { BENCH_KEY: 'bench-key' },
         settings: { ...limits, log: { level: 'warn' },
-            upstream: { slow: { url: `wss://localhost:${upstream.tls}/v1/realtime`,
+            upstream: { slow: { url: `wss://127.0.0.1:${upstream.port}/v1/realtime`,
                 key_env: 'BENCH_KEY', ca_file: upstream.ca } },
             warm: { links, secrets: 0, model: 'gpt-realtime' } } });
     const front = await nginx(scope, ({ port }) => `
