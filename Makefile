@@ -180,6 +180,8 @@ fuzz_c := $(wildcard backend/codec/*.c) $(addprefix backend/,base/buffer.c \
 fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
     ngx_module/ngx_http_voice_,relay.c flush.c open.c up.c down.c session.c record.c \
     extension.c pack.c unpack.c zstate.c)
+fuzz_history_c := $(wildcard backend/session/session_history*.c) \
+    backend/session/session_microphone.c backend/gate/crypto.c
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
     -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
@@ -209,6 +211,7 @@ $B/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_c) $(fuzz_kit) build/config.h
 	@echo "fuzz $@" && clang -std=gnu11 -g -O1 -D_GNU_SOURCE -Ibackend -Ibuild \
 	    $(DEP_CFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(fuzz_extra) \
+	    $(if $(filter session_history,$*),$(fuzz_history_c)) \
 	    $(fuzz_kit) $(DEP_LIBS) -lz
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \
