@@ -129,6 +129,38 @@ session_opening_settings(json_t **out, const struct policy *policy,
     return result;
 }
 
+static bool
+transcribes(const json_t *session)
+{
+    const char *type = json_string_value(json_object_get(session, "type"));
+
+    return type && strcmp(type, "transcription") == 0;
+}
+
+int
+session_opening_fit(json_t **settings, const json_t *session)
+{
+    if (!*settings || !transcribes(session))
+        return 0;
+    json_t *audio = json_object_get(*settings, "audio");
+    json_t *input = json_object_get(audio, "input");
+    json_t *include = json_object_get(*settings, "include");
+    json_t *fit = json_pack("{s:s}", "type", "transcription");
+    int failed = fit == NULL;
+    if (input)
+        failed |= json_object_set_new(fit, "audio",
+                                      json_pack("{s:O}", "input", input));
+    if (include)
+        failed |= json_object_set(fit, "include", include);
+    if (failed || (!input && !include)) {
+        json_decref(fit);
+        fit = NULL;
+    }
+    json_decref(*settings);
+    *settings = fit;
+    return failed ? UV_ENOMEM : 0;
+}
+
 char *
 session_opening_update(const json_t *settings, const char *event_id)
 {

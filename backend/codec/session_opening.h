@@ -33,6 +33,13 @@
 int session_opening_settings(json_t **out, const struct policy *policy,
                              const char *bound);
 
+/*
+ * Leaves of the settings what the model's session can have: one that only
+ * transcribes has no voice and says nothing. *settings is NULL when nothing is
+ * left. 0 or UV_ENOMEM.
+ */
+int session_opening_fit(json_t **settings, const json_t *session);
+
 /* The session.update with these settings and this event_id; malloc'ed, given;
  * NULL: no memory. */
 char *session_opening_update(const json_t *settings, const char *event_id);

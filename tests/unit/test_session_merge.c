@@ -148,6 +148,43 @@ test_opening(void **state)
     }
 }
 
+static const struct {
+    const char *settings, *session, *wanted; /* NULL: nothing is left */
+} fits[] = {
+    {"{\"type\":\"realtime\",\"instructions\":\"P\"}",
+     "{\"type\":\"realtime\"}",
+     "{\"type\":\"realtime\",\"instructions\":\"P\"}"},
+    {"{\"type\":\"realtime\",\"instructions\":\"P\",\"audio\":{"
+     "\"input\":{\"turn_detection\":null},\"output\":{\"voice\":\"a\"}}}",
+     "{\"type\":\"transcription\"}",
+     "{\"type\":\"transcription\",\"audio\":{\"input\":{"
+     "\"turn_detection\":null}}}"},
+    {"{\"type\":\"realtime\",\"include\":[]}", "{\"type\":\"transcription\"}",
+     "{\"type\":\"transcription\",\"include\":[]}"},
+    {"{\"type\":\"realtime\",\"tools\":[]}", "{\"type\":\"transcription\"}",
+     NULL},
+};
+
+static void
+test_opening_fit(void **state)
+{
+    json_t *none = NULL;
+
+    (void) state;
+    assert_int_equal(session_opening_fit(&none, NULL), 0);
+    for (size_t i = 0; i < sizeof(fits) / sizeof(fits[0]); i++) {
+        json_t *settings = json_loads(fits[i].settings, 0, NULL);
+        json_t *session = json_loads(fits[i].session, 0, NULL);
+        assert_int_equal(session_opening_fit(&settings, session), 0);
+        if (fits[i].wanted)
+            assert_json(settings, fits[i].wanted);
+        else
+            assert_null(settings);
+        json_decref(settings);
+        json_decref(session);
+    }
+}
+
 static void
 test_opening_bad(void **state)
 {
@@ -230,6 +267,7 @@ main(void)
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_merge_copies),
         cmocka_unit_test(test_opening),
+        cmocka_unit_test(test_opening_fit),
         cmocka_unit_test(test_opening_bad),
         cmocka_unit_test(test_prefix_is_stable),
     };
