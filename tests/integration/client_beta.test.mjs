@@ -231,3 +231,27 @@ for (const [dialect, options] of [['azure', azureUpstream], ['beta', betaUpstrea
         assert.deepEqual(up.options.said, []);
     });
 }
+
+test('R1.4 a client of the beta that only wants to know what is said', async (t) => {
+    const up = await Upstream.start(t, { type: 'transcription' });
+    const stack = await startStack(t, { voiced: up.voiced({ settings: { warm: { links: 0 } } }) });
+    const client = await BetaClient.connect(t,
+        { url: stack.url('ws', '/v1/realtime?intent=transcription') });
+    const { session } = await client.next('transcription_session.created');
+    assert.equal(session.input_audio_format, 'pcm16');
+    assert.equal(session.audio, undefined);
+    client.send({ type: 'transcription_session.update', session: { input_audio_format: 'g711_ulaw',
+        input_audio_transcription: { model: 'gpt-4o-transcribe', language: 'en' },
+        turn_detection: { ...vad, create_response: false } } });
+    const updated = await client.next('transcription_session.updated');
+    assert.equal(updated.session.input_audio_format, 'g711_ulaw');
+    assert.equal(updated.session.input_audio_transcription.language, 'en');
+    const conn = up.connections[0];
+    assert.deepEqual(conn.events.at(-1).session.audio.input.format, { type: 'audio/pcmu' });
+    assert.deepEqual(conn.events.map((event) => event.session.type),
+        ['transcription', 'transcription'], 'the policy knows what session it is');
+    conn.session.speechStarted();
+    conn.session.speechStopped('what time is it');
+    const heard = await client.next('conversation.item.input_audio_transcription.completed');
+    assert.equal(heard.transcript, 'what time is it');
+});

@@ -47,6 +47,12 @@ const session = z.looseObject({
     max_response_output_tokens: limit,
     ...flat(['type', 'audio', 'output_modalities', 'max_output_tokens']) });
 
+const transcription = z.looseObject({
+    id: text, object: z.literal('realtime.transcription_session'),
+    input_audio_format: format, turn_detection: z.looseObject({ type: text }).nullable(),
+    input_audio_transcription: z.looseObject({ model: text }).nullable(),
+    ...flat(['type', 'audio']) });
+
 const response = z.looseObject({
     id: text, object: z.literal('realtime.response'),
     status: z.enum(['completed', 'cancelled', 'failed', 'incomplete', 'in_progress']),
@@ -70,6 +76,8 @@ const types = {
     'error': { error: z.looseObject({ type: text, message: text }) },
     'session.created': { session },
     'session.updated': { session },
+    'transcription_session.created': { session: transcription },
+    'transcription_session.updated': { session: transcription },
     'conversation.item.created': { previous_item_id: text.nullable(), item },
     'conversation.item.retrieved': { item },
     'conversation.item.deleted': { item_id: text },
