@@ -139,13 +139,26 @@ export function betaUpstream() {
 // --- xAI
 
 const uuidOf = new Map();
+const idOf = new Map();
 const uuid = (id) => {
-    uuidOf.set(id, uuidOf.get(id) ?? randomUUID());
+    if (!uuidOf.has(id)) {
+        uuidOf.set(id, randomUUID());
+        idOf.set(uuidOf.get(id), id);
+    }
     return uuidOf.get(id);
 };
 const idKeys = ['event_id', 'item_id', 'response_id'];
 
-// Their own ids; what they are called with comes back as it was.
+// An event of the gateway with the scripted session's own ids.
+function withOwnIds(event) {
+    const copy = { ...event };
+    for (const key of ['item_id', 'response_id', 'previous_item_id']) {
+        copy[key] = idOf.get(copy[key]) ?? copy[key];
+    }
+    return copy;
+}
+
+// UUIDs in place of the scripted session's ids; a client's stay.
 function withUuids(event) {
     const copy = { ...event };
     for (const key of idKeys.filter((each) => typeof copy[each] === 'string' &&
@@ -207,6 +220,7 @@ const xaiEvents = {
         : [{ ...event, item: xaiItem(event.item),
             previous_item_id: xaiId(event.previous_item_id) }]),
     'conversation.item.done': () => [],
+    'conversation.item.retrieved': (event) => [{ ...event, item: xaiItem(event.item) }],
     [`${heard}.delta`]: ({ delta, obfuscation: _o, ...event }) => [
         { ...event, type: `${heard}.updated`, transcript: delta.slice(0, 4) },
         { ...event, type: `${heard}.updated`, transcript: delta }],
@@ -258,7 +272,7 @@ export function xaiUpstream() {
             said.push(event.type);
             return [];
         }
-        return [event];
+        return [withOwnIds(event)];
     };
     return { said, translate, understand };
 }
