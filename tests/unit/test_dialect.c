@@ -581,6 +581,16 @@ test_there_and_back(void **state)
     dialect_rig_close(&out);
 }
 
+static void
+test_no_memory(void **state)
+{
+    (void) state;
+    dialect_rig_starve(DIALECT_BETA, DIALECT_SIDE_SERVER, beta_turn,
+                       sizeof(beta_turn) / sizeof(beta_turn[0]));
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
+        dialect_rig_starve(vectors[i].kind, vectors[i].side, &vectors[i].in, 1);
+}
+
 int
 main(void)
 {
@@ -594,6 +604,7 @@ main(void)
         cmocka_unit_test(test_beta_item_whole),
         cmocka_unit_test(test_beta_turn),
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

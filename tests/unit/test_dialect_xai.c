@@ -722,6 +722,15 @@ test_flood(void **state)
     free(words);
 }
 
+static void
+test_no_memory(void **state)
+{
+    (void) state;
+    dialect_rig_starve(DIALECT_XAI, DIALECT_SIDE_SERVER, spoken, COUNT(spoken));
+    for (size_t i = 0; i < COUNT(ups); i++)
+        dialect_rig_starve(DIALECT_XAI, DIALECT_SIDE_SERVER, &ups[i].in, 1);
+}
+
 int
 main(void)
 {
@@ -738,6 +747,7 @@ main(void)
         cmocka_unit_test(test_early),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_answered_inside),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

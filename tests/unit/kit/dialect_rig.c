@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include <cmocka.h>
 
@@ -123,4 +124,56 @@ dialect_rig_expect(const struct dialect_rig *rig, ...)
     }
     va_end(args);
     assert_int_equal(json_array_size(rig->out), i);
+}
+
+static long left; /* allocations that succeed */
+
+static void *
+starving_malloc(size_t bytes)
+{
+    return left-- > 0 ? malloc(bytes) : NULL;
+}
+
+static void
+on_dropped(void *arg, const char *json, size_t bytes)
+{
+    (void) arg, (void) json, (void) bytes;
+}
+
+/* Both ways, whatever they are; whether any was short of memory. */
+static bool
+starving_feed(struct dialect *d, const char *text)
+{
+    int down = dialect_from_peer(d, text, strlen(text), on_dropped, NULL);
+    int up = dialect_to_peer(d, text, strlen(text), on_dropped, NULL);
+
+    assert_true(down == 0 || down == UV_EINVAL || down == UV_ENOMEM);
+    assert_true(up == 0 || up == UV_EINVAL || up == UV_ENOMEM);
+    return left < 0;
+}
+
+void
+dialect_rig_starve(enum dialect_kind kind, enum dialect_side side,
+                   const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *text = dialect_rig_quote(texts[i]);
+        bool starved = true;
+        for (long n = 0; starved; n++) {
+            struct dialect *d;
+            assert_int_equal(dialect_create(&d, kind, side), 0);
+            for (size_t before = 0; before < i; before++) {
+                char *earlier = dialect_rig_quote(texts[before]);
+                dialect_from_peer(d, earlier, strlen(earlier), on_dropped,
+                                  NULL);
+                free(earlier);
+            }
+            left = n;
+            json_set_alloc_funcs(starving_malloc, free);
+            starved = starving_feed(d, text);
+            json_set_alloc_funcs(malloc, free);
+            dialect_destroy(&d);
+        }
+        free(text);
+    }
 }

@@ -31,6 +31,12 @@ size_t dialect_rig_answer(struct dialect_rig *rig);
 /* The last call emitted these, in order; NULL ends. */
 void dialect_rig_expect(const struct dialect_rig *rig, ...);
 
+/* Each of the texts after those before it, both ways, with Jansson's nth
+ * allocation failing, for each n there is: nothing but 0, UV_EINVAL and
+ * UV_ENOMEM is given. */
+void dialect_rig_starve(enum dialect_kind kind, enum dialect_side side,
+                        const char *const *texts, size_t count);
+
 /* " for ', and the tree of such a text; free and decref. */
 char *dialect_rig_quote(const char *quoted);
 json_t *dialect_rig_tree(const char *quoted);
