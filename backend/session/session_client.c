@@ -290,15 +290,42 @@ session_client_expect(struct session_client *c, const char *after,
     return 0;
 }
 
+/* One text for the client becomes several, or none. */
+struct edge_down {
+    struct stream_link *stream;
+    int result;
+};
+
+static void
+on_edge_down(void *arg, const char *json, size_t bytes)
+{
+    struct edge_down *down = arg;
+
+    if (!down->result)
+        down->result = stream_link_send(down->stream, STREAM_TEXT, json, bytes);
+}
+
+/* To the present connection, in the client's dialect. */
+static int
+message_send(struct session_client *c, enum stream_opcode opcode,
+             const void *data, size_t bytes)
+{
+    struct edge_down down = {.stream = &c->stream->link};
+
+    if (opcode != STREAM_TEXT)
+        return stream_link_send(down.stream, opcode, data, bytes);
+    int result = session_edge_down(&c->edge, data, bytes, on_edge_down, &down);
+    return result ? result : down.result;
+}
+
 static void
 on_missed(void *arg, const struct session_tail_message *message)
 {
     struct session_client *c = arg;
 
     /* The tail is smaller than the queue; a stream that fails says so. */
-    (void) stream_link_send(&c->stream->link,
-                            (enum stream_opcode) message->opcode, message->data,
-                            message->bytes);
+    (void) message_send(c, (enum stream_opcode) message->opcode, message->data,
+                        message->bytes);
 }
 
 static void
@@ -341,44 +368,16 @@ session_client_attach(struct session_client *c,
 
 /* --- verbs */
 
-static int
-message_send(struct session_client *c, enum stream_opcode opcode,
-             const void *data, size_t bytes)
+int
+session_client_send(struct session_client *c, enum stream_opcode opcode,
+                    const void *data, size_t bytes)
 {
     const struct session_tail_message message = {(uint8_t) opcode, data, bytes};
 
     /* Without memory the tail has a gap, and nobody resumes over it. */
     if (c->back)
         (void) session_tail_push(&c->back->tail, &message);
-    return c->stream ? stream_link_send(&c->stream->link, opcode, data, bytes)
-                     : 0;
-}
-
-/* One text for the client becomes several, or none. */
-struct edge_down {
-    struct session_client *client;
-    int result;
-};
-
-static void
-on_edge_down(void *arg, const char *json, size_t bytes)
-{
-    struct edge_down *down = arg;
-
-    if (!down->result)
-        down->result = message_send(down->client, STREAM_TEXT, json, bytes);
-}
-
-int
-session_client_send(struct session_client *c, enum stream_opcode opcode,
-                    const void *data, size_t bytes)
-{
-    struct edge_down down = {.client = c};
-
-    if (opcode != STREAM_TEXT)
-        return message_send(c, opcode, data, bytes);
-    int result = session_edge_down(&c->edge, data, bytes, on_edge_down, &down);
-    return result ? result : down.result;
+    return c->stream ? message_send(c, opcode, data, bytes) : 0;
 }
 
 void

@@ -6,6 +6,8 @@
  * in the session; on its loop. Owns the connection (a stream_link) and, for a
  * client that may come back, its token's place in session_resume and the tail
  * of what it was sent. Without a connection a message goes to the tail alone.
+ * Messages are GA here, and in the tail; the edge gives them the client's
+ * dialect, which is the session's for life.
  *
  *   attached: send ─► (tail) ─► stream_link ─► client
  *   detached: send ─► tail
@@ -28,7 +30,7 @@ struct session_client_config {
     size_t max_message_bytes;
     size_t down_high_bytes;
     size_t down_max_bytes;
-    enum dialect_kind dialect; /* what it speaks; messages here are GA */
+    enum dialect_kind dialect; /* what it speaks */
     /* A client that may come back; NULL: it may not. The token is copied, the
      * tenant borrowed for life. */
     const char *token;

@@ -255,3 +255,21 @@ test('R1.4 a client of the beta that only wants to know what is said', async (t)
     const heard = await client.next('conversation.item.input_audio_transcription.completed');
     assert.equal(heard.transcript, 'what time is it');
 });
+
+test('R1.4 a client of the beta that was cut comes back to what it missed', async (t) => {
+    const stack = await startStack(t);
+    const client = await BetaClient.connect(t, { url: `${url(stack)}&resume=new` });
+    await client.update(settings);
+    client.sayText('tell me a story');
+    client.send({ type: 'response.create' });
+    const { response } = await client.next('response.created');
+    await client.next('response.audio.delta');
+    const last = client.events.at(-1).event_id;
+    await client.comeBack(stack.url('ws', `/v1/realtime?resume=${client.token}&after=${last}`));
+    await client.next('response.audio.delta');
+    client.send({ type: 'response.cancel' });
+    const done = await client.next('response.done');
+    assert.equal(done.response.id, response.id);
+    const ids = client.events.map((event) => event.event_id);
+    assert.equal(new Set(ids).size, ids.length);
+});

@@ -269,17 +269,34 @@ export class BetaSdkClient extends BetaTalker {
 export class BetaClient extends BetaTalker {
     static async connect(t, { url, header = true, protocols = [] }) {
         const client = new BetaClient();
-        client.socket = new WebSocket(url, protocols, { perMessageDeflate: false,
-            headers: header ? { 'OpenAI-Beta': 'realtime=v1' } : {} });
-        client.socket.on('message', (data) => client.receive(JSON.parse(data.toString())));
-        client.socket.on('close', (code, reason) => client.end(code, reason.toString()));
-        client.socket.on('error', () => {});
         defer(t, () => client.teardown());
-        await new Promise((done, fail) => {
-            client.socket.once('open', done);
-            client.socket.once('error', fail);
-        });
+        await client.#open(url, protocols, header ? { 'OpenAI-Beta': 'realtime=v1' } : {});
         return client;
+    }
+
+    #open(url, protocols, headers) {
+        const socket = new WebSocket(url, protocols, { perMessageDeflate: false, headers });
+        this.socket = socket;
+        socket.on('upgrade', (response) => { this.token = response.headers['x-voice-resume']; });
+        socket.on('message', (data) => this.receive(JSON.parse(data.toString())));
+        socket.on('close', (code, reason) => {
+            if (this.socket === socket) {
+                this.end(code, reason.toString());
+            }
+        });
+        return new Promise((done, fail) => {
+            socket.once('open', done);
+            socket.on('error', fail);
+        });
+    }
+
+    // Loses the connection without a word, and opens another to the same session.
+    async comeBack(url) {
+        const lost = this.socket;
+        this.socket = null;
+        lost.removeAllListeners('message');
+        lost.terminate();
+        await this.#open(url, [], {});
     }
 
     send(event) {
