@@ -145,7 +145,7 @@ test_routes(void **state)
     expect("GET", "/nothing", NULL, "Status: 404 ");
     expect("POST", "/health", NULL, "Allow: GET, OPTIONS\r\n");
     expect("POST", "/health", NULL, "Status: 405 ");
-    expect("GET", "/v1/realtime", NULL, "Status: 404 ");
+    expect("GET", "/v1/realtime", NULL, "Allow: POST, OPTIONS\r\n");
     expect("GET", "/health", WITH("VOICE_STREAM", "1"), "Status: 404 ");
     expect("GET", "/v1/realtime", WITH("VOICE_STREAM", "1"), "policy_missing");
     expect("GET", "/v1/sessions/live", NULL, "{\"sessions\":[]}");
