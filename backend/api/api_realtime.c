@@ -342,10 +342,13 @@ on_job(struct loop_task *task, void *arg)
     job_free(job);
 }
 
-/* The shortest time after which one of the upstreams ends a session. */
+/* The shortest time after which one of the upstreams ends a session; a link
+ * that was kept warm has lived some of it. */
 static uint64_t
-upstream_cap_ms(const struct server_config *config)
+upstream_cap_ms(const struct connect *c)
 {
+    const struct server_config *config = c->api->config;
+    uint64_t warm_ms = c->ticket ? config->warm.ttl_ms : 0;
     uint64_t cap_ms = 0;
 
     for (size_t i = 0; i < config->upstream_count; i++) {
@@ -354,7 +357,18 @@ upstream_cap_ms(const struct server_config *config)
         if (ms && (!cap_ms || ms < cap_ms))
             cap_ms = ms;
     }
-    return cap_ms;
+    return cap_ms > 2 * warm_ms ? cap_ms - warm_ms : cap_ms;
+}
+
+/* All of them may be tried, one after the other. */
+static uint64_t
+upstream_start_ms(const struct server_config *config)
+{
+    uint64_t start_ms = SESSION_START_MS;
+
+    for (size_t i = 0; i < config->upstream_count; i++)
+        start_ms += config->upstreams[i].connect_timeout_ms;
+    return start_ms;
 }
 
 static struct job *
@@ -402,7 +416,8 @@ job_create(struct connect *c, struct loop *loop)
         .max_message_bytes = c->api->config->max_message_bytes,
         .client_dialect = api_client_dialect(c->rq),
         .model_can_be_lost = c->api->config->upstream_count > 0,
-        .upstream_cap_ms = upstream_cap_ms(c->api->config),
+        .upstream_cap_ms = upstream_cap_ms(c),
+        .start_ms = upstream_start_ms(c->api->config),
         .resumes = c->api->resumes,
         .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
         .max_session_ms = c->api->config->limits.session_ms,

@@ -590,7 +590,8 @@ session_start(const struct session_config *cfg)
     session_registry_add(s->registry, &s->entry);
     uv_timer_init(loop_uv(cfg->loop), &s->timer);
     s->timer.data = s;
-    uv_timer_start(&s->timer, on_start_late, SESSION_START_MS, 0);
+    uv_timer_start(&s->timer, on_start_late,
+                   cfg->start_ms ? cfg->start_ms : SESSION_START_MS, 0);
     client_enter(s, CLIENT_ATTACHED);
     limits_start(s, cfg);
     session_tell(s, "session_start", NULL);

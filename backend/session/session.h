@@ -78,6 +78,7 @@ struct session_config {
     struct tenant_limits *limits; /* given a slot of; NULL: none was taken */
     session_open_model_h *open_model;
     void *open_model_arg;
+    uint64_t start_ms;        /* to session.created; 0: SESSION_START_MS */
     bool model_can_be_lost;   /* remote: another link takes its place */
     uint64_t upstream_cap_ms; /* the provider ends sessions then; 0 never */
     uint64_t warm_ticket;     /* of the loop above; 0: none */
