@@ -123,6 +123,24 @@ async function turns(t, stack, upstream) {
         assert.equal((await client.respond()).status, 'completed');
     });
 
+    await t.test('what silences clients of other relays', async (t) => {
+        const client = await connect(t, stack);
+        await begin(client);
+        client.sayText('What is seven plus five?');
+        client.send({ type: 'response.create' });
+        client.send({ type: 'response.create' });
+        const first = await client.responseDone();
+        const second = await client.responseDone();
+        assert.deepEqual([first.status, second.status], ['completed', 'completed']);
+        assert.notEqual(first.id, second.id);
+        client.send({ type: 'response.cancel' });
+        client.send({ type: 'conversation.item.truncate', item_id: second.output[0].id,
+            content_index: 0, audio_end_ms: 3600000 });
+        client.sayText('What is seven plus five?');
+        assert.equal((await client.respond()).status, 'completed');
+        assert.ok(!client.types().includes('error'));
+    });
+
     await t.test('a barge-in', async (t) => {
         const client = await connect(t, stack);
         await begin(client);
