@@ -140,7 +140,11 @@ export function betaUpstream() {
 
 const uuidOf = new Map();
 const idOf = new Map();
+const kept = new Set(); // a client's own
 const uuid = (id) => {
+    if (kept.has(id)) {
+        return id;
+    }
     if (!uuidOf.has(id)) {
         uuidOf.set(id, randomUUID());
         idOf.set(uuidOf.get(id), id);
@@ -272,6 +276,7 @@ export function xaiUpstream() {
             said.push(event.type);
             return [];
         }
+        kept.add(event.item?.id);
         return [withOwnIds(event)];
     };
     return { said, translate, understand };
