@@ -177,6 +177,22 @@ for (const [dialect, options] of [['openai', () => ({ said: [] })], ['azure', az
         const stack = await startStack(t, { voiced: up.voiced({ upstream: { dialect },
             settings: { warm: { links: 0 } } }) });
         await turns(t, stack, up);
+
+        await t.test('an upstream that dies amid a function call', async (t) => {
+            const client = await connect(t, stack);
+            await begin(client);
+            client.sayText('hello');
+            await client.respond();
+            up.killAll();
+            client.sayText('call look {}');
+            const { output: [call] } = await client.respond();
+            assert.equal(call.name, 'look');
+            up.killAll();
+            client.send({ type: 'conversation.item.create', item: {
+                type: 'function_call_output', call_id: call.call_id, output: 'fog' } });
+            const answer = await client.respond();
+            assert.match(client.spoken(answer.id).transcript, /fog/);
+        });
         assert.deepEqual(own.said, []);
         assert.equal(up.connections[0].request.headers['openai-beta'],
             dialect === 'beta' ? 'realtime=v1' : undefined);
