@@ -176,7 +176,8 @@ fuzz_kit := $(patsubst tests/fuzz/kit/%.c,$B/fuzz/kit/%.o,$(filter-out \
     tests/fuzz/kit/voice_%,$(wildcard tests/fuzz/kit/*.c)))
 fuzz_c := $(wildcard backend/codec/*.c) $(addprefix backend/,base/buffer.c \
     base/clock.c base/log.c base/loop.c gate/record_stream.c \
-    gate/stream_link.c)
+    gate/stream_link.c gate/ws_opening.c gate/ws_handshake.c \
+    gate/ws_receiver.c gate/crypto.c)
 fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
     ngx_module/ngx_http_voice_,relay.c flush.c open.c up.c down.c session.c record.c \
     extension.c pack.c unpack.c zstate.c)

@@ -167,6 +167,8 @@ ws_handshake_read(struct ws_handshake *h, const struct ws_request *rq,
                    ? 0
                    : refuse(h, "the answer's head is too long");
     size_t head = (size_t) (end - data) + 4;
+    if (head > WS_HANDSHAKE_MAX)
+        return refuse(h, "the answer's head is too long");
     snprintf(version, sizeof(version), "%.13s", data);
     if (head < 13 || strncmp(version, "HTTP/1.1 ", 9) != 0)
         return refuse(h, "the answer is not HTTP/1.1");

@@ -187,12 +187,11 @@ body_read(struct ws_opening *o)
         && strcasecmp(value, "chunked") == 0)
         return chunks_read(o, body, end);
     size_t here = (size_t) (end - body);
-    body_add(o, body, here);
-    if (here >= WS_OPENING_BODY_MAX)
-        return true;
-    return ws_header_find(data, o->head_bytes, "Content-Length", value,
-                          sizeof(value))
-           && here >= o->handshake.body_bytes;
+    bool told = ws_header_find(data, o->head_bytes, "Content-Length", value,
+                               sizeof(value));
+    size_t wanted = told ? o->handshake.body_bytes : SIZE_MAX;
+    body_add(o, body, here < wanted ? here : wanted);
+    return here >= wanted || strlen(o->body) >= WS_OPENING_BODY_MAX;
 }
 
 enum ws_opening_state

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <uv.h>
 
+#define KEEP_BYTES (128u * 1024) /* memory kept from message to message */
+
 void
 ws_receiver_init(struct ws_receiver *r, size_t max_message_bytes)
 {
@@ -104,6 +106,8 @@ ws_receiver_push(struct ws_receiver *r, const uint8_t *data, size_t bytes,
 
     memset(out, 0, sizeof(*out));
     if (r->handed_out) {
+        if (r->message.capacity > KEEP_BYTES)
+            buffer_deinit(&r->message);
         buffer_clear(&r->message);
         r->handed_out = false;
     }

@@ -316,7 +316,7 @@ a_refusal_is_read_to_its_end(void **state)
         const char *answer, *body;
         unsigned status;
     } cases[] = {
-        {"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nnope", "nope", 401},
+        {"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nnope", "no", 401},
         {"HTTP/1.1 429 No\r\nTransfer-Encoding: chunked\r\n\r\n"
          "3\r\n{\"a\r\n4;x=1\r\n\":1}\r\n0\r\n\r\n",
          "{\"a\":1}", 429},
