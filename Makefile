@@ -182,7 +182,7 @@ fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
     ngx_module/ngx_http_voice_,relay.c flush.c open.c up.c down.c session.c record.c \
     extension.c pack.c unpack.c zstate.c)
 fuzz_history_c := $(wildcard backend/session/session_history*.c) \
-    backend/session/session_microphone.c backend/gate/crypto.c
+    backend/session/session_microphone.c
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
     -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
