@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import test from 'node:test';
+import { Certs } from './lib/certs.mjs';
 import { assertSpoken } from './lib/expect.mjs';
 import { Proxy } from './lib/proxy.mjs';
 import { startRemoteStack } from './lib/remote.mjs';
@@ -58,6 +59,17 @@ test('a second stack of ours over TLS', async (t) => {
     }
     await t.test('is refused when only the system\'s authorities are known', async (t) => {
         const stack = await startRemoteStack(t, { upstream: { ca_file: '' }, voiced: noWarm });
+        assert.equal(await refusedWith(t, stack), 'upstream_unavailable');
+        assert.equal(innerSessions(stack), 0);
+    });
+    await t.test('is let in when the system\'s are told to hold ours', async (t) => {
+        const stack = await startRemoteStack(t, { upstream: { ca_file: '' },
+            voiced: { ...noWarm, env: { SSL_CERT_FILE: Certs.get().caPath } } });
+        await assertWorks(t, stack);
+    });
+    await t.test('is refused when the file of authorities is none', async (t) => {
+        const stack = await startRemoteStack(t, { voiced: noWarm,
+            upstream: { ca_file: Certs.get().keyPath } });
         assert.equal(await refusedWith(t, stack), 'upstream_unavailable');
         assert.equal(innerSessions(stack), 0);
     });
