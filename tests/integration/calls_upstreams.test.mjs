@@ -45,7 +45,8 @@ test('Azure: a token knows the session, the offer goes out under it', async (t) 
         policy: 'voice_model gpt-realtime;\nvoice_name marin;' });
     const answer = await postOffer(post);
     assert.equal(answer.status, 201, answer.text);
-    const [mint, call] = up.requests.filter((request) => request.method === 'POST');
+    const mint = up.requests.find((request) => /client_secrets$/.test(request.url));
+    const call = up.requests.find((request) => /calls/.test(request.url));
     assert.equal(mint.url, '/openai/v1/realtime/client_secrets');
     assert.equal(mint.headers['api-key'], PROVIDER_KEY);
     assert.equal(JSON.parse(mint.body).session.audio.output.voice, 'marin');
