@@ -236,6 +236,20 @@ history_owed_error(struct history_owed_list *list, const json_t *error)
     return owed;
 }
 
+void
+history_owed_age(struct history_owed_list *list)
+{
+    struct history_owed *owed, *next;
+
+    for (owed = list->first; owed; owed = next) {
+        next = owed->next;
+        if (owed->is_old)
+            forget(list, owed);
+        else
+            owed->is_old = true;
+    }
+}
+
 bool
 history_owed_has_response(const struct history_owed_list *list)
 {

@@ -21,6 +21,7 @@ struct history_owed {
     struct history_owed *next;
     enum realtime_type type;
     bool beside;  /* a response.create out of band */
+    bool is_old;  /* a response has ended since */
     json_t *item; /* of conversation.item.create, else NULL */
     char *event_id;
     char *item_id;  /* that it names or gives; NULL none */
@@ -67,6 +68,10 @@ struct history_owed *history_owed_error(struct history_owed_list *list,
 /* Unlinks one of the list; free it. */
 void history_owed_take(struct history_owed_list *list,
                        struct history_owed *owed);
+
+/* A response of the conversation has ended: what has seen two ends will get no
+ * answer any more (there are models that know no truncate). */
+void history_owed_age(struct history_owed_list *list);
 
 /* A response.create of the conversation that has no answer. */
 bool history_owed_has_response(const struct history_owed_list *list);

@@ -448,6 +448,8 @@ on_response_done(struct session_history *h, const json_t *event)
 
     if (!response)
         return true;
+    if (!response->beside)
+        history_owed_age(&h->owed);
     if (strcmp(text_of(shown, "status"), "failed") != 0 && !response->beside)
         session_microphone_settle(&h->microphone, response->turn_id);
     history_responses_end(&h->responses, response, &h->items);

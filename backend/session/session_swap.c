@@ -134,12 +134,12 @@ ended_enter(struct session_swap *s)
 }
 
 static void
-count(const char *name, const char *help, int64_t n)
+refused_count(unsigned n)
 {
-    metric_add(metric_register(METRIC_COUNTER, name, help), n);
+    metric_add(metric_register(METRIC_COUNTER, "voiced_swap_refused_total",
+                               "Items that a new upstream did not take."),
+               n);
 }
-
-#define SWAPS_HELP "Changes of a session's upstream, by how they ended"
 
 /* The link is the receiver's when the handler is called. */
 static void
@@ -152,9 +152,7 @@ ready_end(struct session_swap *s)
     LOG(INFO, s->cfg.log_id,
         "event=swap_ready attempts=%u lines=%zu refused=%u took_ms=%" PRIu64,
         s->attempt, s->count, s->refused, clock_now_ms() - s->started_ms);
-    count("voiced_swaps_total{result=\"ready\"}", SWAPS_HELP, 1);
-    count("voiced_swap_refused_total", "Items a new upstream did not take",
-          s->refused);
+    refused_count(s->refused);
     s->link = NULL;
     ended_enter(s);
     s->refs--; /* the link's; the timer still has one */
@@ -166,7 +164,6 @@ failed_end(struct session_swap *s)
 {
     LOG(WARN, s->cfg.log_id, "event=swap_failed attempts=%u code=%u",
         s->attempt, (unsigned) s->code);
-    count("voiced_swaps_total{result=\"failed\"}", SWAPS_HELP, 1);
     ended_enter(s);
     s->handlers->on_failed(s->arg, s->code, s->reason);
 }

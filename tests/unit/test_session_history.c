@@ -633,6 +633,22 @@ test_owed_truncate(void **state)
     assert_true(session_history_is_quiet(h));
 }
 
+/* A model that knows no truncate never answers it. */
+static void
+test_never_answered(void **state)
+{
+    struct session_history *h = *state;
+
+    history_up(h, "{'type':'conversation.item.truncate','item_id':'x',"
+                  "'content_index':0,'audio_end_ms':60}");
+    history_say_begin(h, "resp_1", "item_a1", "null");
+    history_say_end(h, "resp_1", "item_a1", "One.");
+    assert_false(session_history_is_quiet(h));
+    history_say_begin(h, "resp_2", "item_a2", "null");
+    history_say_end(h, "resp_2", "item_a2", "Two.");
+    assert_true(session_history_is_quiet(h));
+}
+
 /* --- caps */
 
 static void
@@ -756,6 +772,7 @@ main(void)
         TEST(test_out_of_band),
         TEST(test_errors_settle),
         TEST(test_owed_truncate),
+        TEST(test_never_answered),
         TEST(test_cap),
         TEST(test_one_giant),
         TEST(test_nonsense),
