@@ -11,6 +11,7 @@ import { OpenAIRealtimeWebSocket, RealtimeAgent, RealtimeSession, tool }
 import { z } from 'zod';
 import { count } from './lib/paths.mjs';
 import { defer, until } from './lib/process.mjs';
+import { startRemoteStack } from './lib/remote.mjs';
 import { Talk, startTalk } from './lib/talk.mjs';
 
 test('R1.1 an upstream that refuses for a while', async (t) => {
@@ -93,6 +94,34 @@ test('R1.1 an upstream that does not return: the client is told how it went', as
     const { code } = await talk.client.waitClosed(30000);
     assert.ok([1011, 1013].includes(code), `closed with ${code}`);
     assert.equal(up.handshakes, 5); // the first, and four attempts
+});
+
+// The server process behind another NGINX dies, and its supervisor starts the
+// next one: between a call and its output, in the middle of a story.
+test('R1.1 a second stack as the upstream, killed', async (t) => {
+    const stack = await startRemoteStack(t, { voiced: { settings: { warm: { links: 0 } } } });
+    const client = await stack.connect(t);
+    await client.next('session.created');
+    await client.update({ instructions: 'Be brief.', tools: [{ type: 'function',
+        name: 'read_file', description: 'Reads a file', parameters: { type: 'object',
+            properties: { file_path: { type: 'string' } }, required: ['file_path'] } }] });
+
+    for (let i = 0; i < count(1, 10); i++) {
+        client.sayText('read the file README.md');
+        const [call] = (await client.respond()).output;
+        assert.equal(call.type, 'function_call');
+        client.sayText('tell me a long story');
+        client.send({ type: 'response.create' });
+        await client.next('response.output_audio.delta');
+        process.kill(stack.inner.voiced.serverPid(), 'SIGKILL');
+        assert.equal((await client.responseDone()).status, 'cancelled');
+        assert.match((await client.responseDone()).output[0].content[0].transcript, /story/);
+        client.send({ type: 'conversation.item.create', item: { type: 'function_call_output',
+            call_id: call.call_id, output: 'elephants' } });
+        assert.match((await client.respond()).output[0].content[0].transcript, /elephants/);
+    }
+    assert.deepEqual(client.events.filter(({ type }) => type === 'error'), []);
+    await client.close();
 });
 
 test('R1.1 @openai/agents-realtime over losses of its upstream', async (t) => {
