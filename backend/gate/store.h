@@ -69,8 +69,9 @@ struct store_lease {
     X(ESTIMATED, estimated) /* responses whose tokens were estimated */        \
     X(INPUT, input_tokens)                                                     \
     X(INPUT_TEXT, input_text_tokens)                                           \
-    X(INPUT_AUDIO, input_audio_tokens) X(INPUT_IMAGE, input_image_tokens)      \
-        X(CACHED, cached_tokens) X(CACHED_TEXT, cached_text_tokens)            \
+    X(INPUT_AUDIO, input_audio_tokens)                                         \
+    X(INPUT_IMAGE, input_image_tokens) X(CACHED, cached_tokens)                \
+        X(CACHED_TEXT, cached_text_tokens)                                     \
             X(CACHED_AUDIO, cached_audio_tokens)                               \
                 X(CACHED_IMAGE, cached_image_tokens) X(OUTPUT, output_tokens)  \
                     X(OUTPUT_TEXT, output_text_tokens)                         \
