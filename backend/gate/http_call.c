@@ -49,6 +49,28 @@ header_is_valid(const struct http_header *header)
     return true;
 }
 
+/* Scheme, host, port, and what else makes connections differ. */
+static char *
+origin_of(const struct http_request *rq)
+{
+    CURLU *parts = curl_url();
+    char *host = NULL, *port = NULL, *name = NULL;
+
+    if (parts && curl_url_set(parts, CURLUPART_URL, rq->url, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)
+               == CURLUE_OK
+        && asprintf(&name, "%s:%s %d\n%s\n%s", host, port,
+                    strncasecmp(rq->url, "https", 5) == 0,
+                    rq->ca_file ? rq->ca_file : "", rq->proxy ? rq->proxy : "")
+               < 0)
+        name = NULL;
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(parts);
+    return name;
+}
+
 static bool
 url_is_valid(const char *url)
 {
@@ -92,6 +114,13 @@ http_call_connecting(struct http_call *call)
     phase_enter(call, HTTP_CONNECTING);
 }
 
+void
+http_call_wait(struct http_call *call)
+{
+    call->phase = HTTP_WAITING;
+    call->stamp_ms = call->sent_ms;
+}
+
 static int
 on_resolve(void *resolver, void *reserved, void *arg)
 {
@@ -105,11 +134,15 @@ static int
 on_request_begins(void *arg, char *peer_ip, char *own_ip, int peer_port,
                   int own_port)
 {
+    struct http_call *call = arg;
+
     (void) peer_ip;
     (void) own_ip;
     (void) peer_port;
     (void) own_port;
-    phase_enter(arg, HTTP_WRITING);
+    phase_enter(call, HTTP_WRITING);
+    if (call->origin && call->origin->opener == call)
+        call->origin->opener = NULL;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -279,6 +312,9 @@ call_configure(struct http_call *call, const struct http_request *rq,
     buffer_init(&call->answer, most);
     curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) most);
     call->body_bytes = rq->body_bytes;
+    call->origin_name = origin_of(rq);
+    if (!call->origin_name)
+        return UV_ENOMEM;
     err = peer_set(call->easy, rq);
     if (err == 0)
         err = body_set(call, rq);
@@ -300,7 +336,8 @@ http_call_create(struct http_call **callp, const struct http_request *rq,
     if (!call)
         return UV_ENOMEM;
     atomic_init(&call->shares, 1);
-    phase_enter(call, HTTP_WAITING);
+    call->sent_ms = clock_now_ms();
+    http_call_wait(call);
     err = call_configure(call, rq, connect_ms);
     if (err != 0) {
         http_call_unref(call);
@@ -320,6 +357,7 @@ http_call_unref(struct http_call *call)
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
     buffer_deinit(&call->answer);
+    free(call->origin_name);
     free(call);
 }
 

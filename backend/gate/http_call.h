@@ -17,6 +17,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* A server as connections know it. The client's, for its whole life. */
+struct http_origin {
+    struct http_origin *next;
+    bool multiplexes;               /* its last answer came by HTTP/2 */
+    const struct http_call *opener; /* a connection is being made for it */
+    char name[];
+};
+
 /* Which limit holds now. */
 enum http_phase {
     HTTP_WAITING,    /* for a connection, or for a stream on one */
@@ -30,6 +38,10 @@ struct http_call {
     struct http_client *client; /* borrowed; not looked at once finished */
     struct loop *loop;
     struct http_call *next, **link; /* the client's list */
+    char *origin_name;              /* whose connections it may use */
+    struct http_origin *origin;     /* NULL: there are too many */
+    bool postponed; /* it may not open a connection: curl will give it back */
+    bool held;      /* out of the pump until another's connection is made */
     atomic_uint shares;
     bool finished;
     http_done_h *done;
@@ -37,6 +49,7 @@ struct http_call {
     CURL *easy; /* NULL once finished */
     struct curl_slist *headers;
     enum http_phase phase;
+    uint64_t sent_ms;  /* http_client_send */
     uint64_t stamp_ms; /* the phase's beginning, or its last byte */
     uint64_t body_bytes, sent_bytes;
     size_t header_bytes; /* of the answer, so far */
@@ -59,8 +72,10 @@ const char *http_call_overdue(struct http_call *call,
                               const struct http_limits *limits,
                               uint64_t now_ms);
 
-/* A connection of its own is being made for it. */
+/* A connection of its own is being made for it, or could not be yet: it waits
+ * as if it had never left. */
 void http_call_connecting(struct http_call *call);
+void http_call_wait(struct http_call *call);
 
 /* What curl's result comes to. */
 int http_call_error(const struct http_call *call, CURLcode code);

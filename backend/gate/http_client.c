@@ -15,13 +15,19 @@
 #include "gate/http_pump.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define ORIGINS_MAX 64 /* remembered; in a gateway, upstreams of its file */
 
 struct http_client {
     struct loop *loop;
     struct http_pump *pump;
     struct http_limits limits;
     uint64_t connect_ms;
-    struct http_call *calls; /* in the pump, newest first */
+    struct http_call *calls; /* newest first; in the pump, or held */
+    unsigned held;
+    struct http_origin *origins;
+    unsigned origin_count;
     atomic_uint unanswered;
     struct loop_task start_task, close_task;
     struct metric *answered, *failed, *timeouts, *cancelled;
@@ -32,6 +38,9 @@ struct http_client {
 static void
 call_unlink(struct http_call *call)
 {
+    if (call->origin && call->origin->opener == call)
+        call->origin->opener = NULL;
+    call->client->held -= call->held;
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
@@ -52,7 +61,6 @@ result_count(const struct http_client *c, int error)
     metric_add(metric, 1);
 }
 
-/* It is in the pump still. */
 static void
 call_abort(struct http_call *call, int error, const char *why)
 {
@@ -61,11 +69,65 @@ call_abort(struct http_call *call, int error, const char *why)
     /* A connection that fell silent is not for the next one. */
     if (error == UV_ETIMEDOUT)
         curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
-    http_pump_remove(c->pump, call->easy);
+    if (!call->held)
+        http_pump_remove(c->pump, call->easy);
     call_unlink(call);
     result_count(c, error);
     http_call_fail(call, error, why);
     http_call_unref(call);
+}
+
+/* --- one new connection at a time
+
+   Streams of a connection can be as many as the server likes. Of the requests
+   that find them all taken, curl would make a connection for each; here the
+   first has one made and the others wait for its streams. */
+
+static void
+origin_note(const struct http_call *call, CURLcode code)
+{
+    long version = 0;
+
+    if (!call->origin || code != CURLE_OK)
+        return;
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+    call->origin->multiplexes = version == CURL_HTTP_VERSION_2_0;
+}
+
+/* Whether this call may open a connection now. */
+static bool
+origin_admits(struct http_call *call)
+{
+    struct http_origin *origin = call->origin;
+
+    if (!origin)
+        return true;
+    if (origin->multiplexes && origin->opener && origin->opener != call)
+        return false;
+    origin->opener = call;
+    return true;
+}
+
+/* Not from inside curl: what was held may go on. */
+static void
+on_pump_turn(void *arg)
+{
+    struct http_client *c = arg;
+    struct http_call *call = c->held ? c->calls : NULL;
+
+    while (call) {
+        struct http_call *next = call->next;
+
+        if (call->held && !call->origin->opener) {
+            if (http_pump_add(c->pump, call->easy) == 0) {
+                call->held = call->postponed = false;
+                c->held--;
+            } else {
+                call_abort(call, UV_ENOMEM, "no memory");
+            }
+        }
+        call = next;
+    }
 }
 
 static void
@@ -75,6 +137,13 @@ on_pump_done(void *arg, CURL *easy, CURLcode code)
     struct http_call *call = NULL;
 
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    if (call->postponed && code != CURLE_OK) {
+        call->held = true;
+        c->held++;
+        http_call_wait(call);
+        return;
+    }
+    origin_note(call, code);
     call_unlink(call);
     result_count(c, http_call_error(call, code));
     http_call_finish(call, code);
@@ -118,8 +187,32 @@ on_curl_opens(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
     struct http_call *call = arg;
 
     (void) purpose;
+    if (!origin_admits(call)) {
+        call->postponed = true;
+        return CURL_SOCKET_BAD;
+    }
+    call->postponed = false;
     http_call_connecting(call);
     return http_pump_socket(call->client->pump, address);
+}
+
+static struct http_origin *
+origin_find(struct http_client *c, const char *name)
+{
+    struct http_origin *origin = c->origins;
+
+    while (origin && strcmp(origin->name, name) != 0)
+        origin = origin->next;
+    if (origin || c->origin_count == ORIGINS_MAX)
+        return origin;
+    origin = calloc(1, sizeof(*origin) + strlen(name) + 1);
+    if (!origin)
+        return NULL;
+    memcpy(origin->name, name, strlen(name) + 1);
+    origin->next = c->origins;
+    c->origins = origin;
+    c->origin_count++;
+    return origin;
 }
 
 static void
@@ -135,6 +228,7 @@ on_start(struct loop_task *task, void *arg)
     if (call->next)
         call->next->link = &call->next;
     c->calls = call;
+    call->origin = call->origin_name ? origin_find(c, call->origin_name) : NULL;
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, on_curl_opens);
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETDATA, call);
     err = http_pump_add(c->pump, call->easy);
@@ -211,7 +305,14 @@ http_call_put(struct http_call **callp)
 static void
 on_pump_closed(void *arg)
 {
-    free(arg);
+    struct http_client *c = arg;
+    struct http_origin *origin;
+
+    while ((origin = c->origins) != NULL) {
+        c->origins = origin->next;
+        free(origin);
+    }
+    free(c);
 }
 
 static void
@@ -272,7 +373,8 @@ http_client_create(struct http_client **cp,
                    const struct http_client_config *cfg)
 {
     static const struct http_pump_handlers handlers = {
-        on_pump_done, on_pump_asks_waiting, on_pump_tick, on_pump_closed};
+        on_pump_done, on_pump_turn, on_pump_asks_waiting, on_pump_tick,
+        on_pump_closed};
     struct http_client *c = calloc(1, sizeof(*c));
     struct http_pump_config pump_cfg;
     int err;

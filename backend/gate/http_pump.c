@@ -130,6 +130,7 @@ curl_turn(struct http_pump *p, curl_socket_t fd, int events)
         return;
     curl_multi_socket_action(p->multi, fd, events, &running);
     messages_take(p);
+    p->handlers.on_turn(p->arg);
     kept_set(p);
 }
 

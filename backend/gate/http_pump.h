@@ -32,7 +32,9 @@ struct http_pump_config {
 struct http_pump_handlers {
     /* The transfer has ended and is out of the pump. */
     void (*on_done)(void *arg, CURL *easy, CURLcode code);
-    /* Curl had a turn: do requests wait for a connection? */
+    /* Curl had a turn; requests may be added. */
+    void (*on_turn)(void *arg);
+    /* Do requests wait for a connection? */
     bool (*is_waiting)(void *arg);
     void (*on_tick)(void *arg);
     /* Last call; the pump is gone. */

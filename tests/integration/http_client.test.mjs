@@ -87,6 +87,7 @@ test('R1.2 at most 100 streams a connection, fewer where the server says so', as
             for (const answer of await requests.send(together, to('/wait/500'))) {
                 answered(answer, 4);
             }
+            assert.equal(peer.accepted, Math.ceil(together / most));
             assert.equal(peer.mostStreams, most);
             assert.equal(peer.mostServing, together);
         });
