@@ -19,12 +19,12 @@
 #define WAIT_MS      6000
 #define BETA_SECONDS 60
 
-/* X(enum, where expires_after is, seconds when nobody says) */
+/* The shapes of body and answer. */
 enum mint_kind { MINT_GA, MINT_BETA, MINT_BETA_TRANSCRIPTION };
 
 /* A secret on its way to its client; whoever holds the wait holds this. */
 struct minting {
-    json_t *answer; /* NULL once it is sent */
+    char *answer; /* JSON text: a tree must not go between threads */
     struct api_wait *wait;
 };
 
@@ -153,12 +153,17 @@ answer_failure(struct gate_request *rq, int result)
     }
 }
 
-/* Nobody keeps an answer that holds a key. */
-static void
-answer_send(struct gate_request *rq, json_t **answer)
+/* The text, given; NULL: no memory. */
+static char *
+answer_write(enum mint_kind kind, const struct secret_minted *minted,
+             const struct secret_session *session)
 {
-    gate_add_header(rq, "Cache-Control", "no-store");
-    api_json(rq, 200, answer);
+    json_t *tree = kind == MINT_GA ? answer_make(minted, session)
+                                   : answer_make_beta(minted, session);
+    char *text = tree != NULL ? json_dumps(tree, JSON_COMPACT) : NULL;
+
+    json_decref(tree);
+    return text;
 }
 
 /* --- minting */
@@ -168,7 +173,10 @@ release_minting(void *arg)
 {
     struct minting *m = arg;
 
-    json_decref(m->answer);
+    if (m->answer != NULL) {
+        explicit_bzero(m->answer, strlen(m->answer));
+    }
+    free(m->answer);
     free(m);
 }
 
@@ -181,8 +189,9 @@ answer_minted(struct gate_request *rq, struct api_context *api, int result,
     (void) api;
     if (result != 0) {
         answer_failure(rq, result);
-    } else {
-        answer_send(rq, &m->answer);
+    } else { /* nobody may keep an answer that holds a key */
+        gate_add_header(rq, "Cache-Control", "no-store");
+        api_json_text(rq, 200, m->answer, strlen(m->answer));
     }
 }
 
@@ -217,8 +226,7 @@ mint_parked(struct gate_request *rq, struct api_context *api,
     }
     int result = secrets_prepare(api->secrets, request, &minted);
     if (result == 0) {
-        m->answer = kind == MINT_GA ? answer_make(&minted, session)
-                                    : answer_make_beta(&minted, session);
+        m->answer = answer_write(kind, &minted, session);
         result = m->answer != NULL
                      ? secrets_keep(api->secrets, request, &minted, on_kept, m)
                      : UV_ENOMEM;
