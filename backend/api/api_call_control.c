@@ -11,6 +11,7 @@
 #include "api/api_calls.h"
 #include "api/api_fault.h"
 #include "api/api_reply.h"
+#include "api/api_secret_session.h"
 #include "api/api_wait.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -239,12 +240,33 @@ body_take(struct control *c, struct gate_request *rq, json_t **tree)
     return UV_EINVAL;
 }
 
+/* A phone can change no session, but who accepts its call says what it is. */
+static int
+session_check(const struct control *c, struct gate_request *rq,
+              const struct policy *policy, const json_t *tree)
+{
+    struct secret_session asked = {.status = 0};
+    int result = policy->client_update == POLICY_UPDATE_ALLOW
+                     ? 0
+                     : secret_session_init(&asked, c->api, policy, tree);
+
+    if (result == UV_EINVAL)
+        api_error(rq, asked.status, asked.code, asked.message,
+                  asked.param[0] ? asked.param : NULL);
+    else if (result)
+        gate_answer_busy(rq);
+    secret_session_deinit(&asked);
+    return result;
+}
+
 static int
 session_take(struct control *c, struct gate_request *rq,
              const struct policy *policy, const json_t *tree)
 {
-    int result = api_call_session_init(&c->session, rq, policy, tree, "");
+    int result = session_check(c, rq, policy, tree);
 
+    if (!result)
+        result = api_call_session_init(&c->session, rq, policy, tree, "");
     if (result)
         return result;
     free(c->body);

@@ -123,6 +123,30 @@ test('sidebands of clients', async (t) => {
     await until(async () => (await stack.voiced.sessions()).length === 0, 'the calls to end');
 });
 
+test('the policy holds for a SIP call that is taken', async (t) => {
+    const { up, stack, post } = await startCalls(t, { policy: 'voice_model gpt-realtime;\n' +
+        'voice_name marin;\nvoice_client_update deny;' });
+    const sip = { id: 'rtc_u0_phone', verbs: [], listeners: [], ended: false };
+    sip.session = up.newSession({ model: 'gpt-realtime',
+        emit: (event) => sip.listeners.forEach((conn) => conn.emit(event)) });
+    up.http.calls.set(sip.id, sip);
+    const accept = (session) => post(`/v1/realtime/calls/${sip.id}/accept`, {
+        type: 'application/json', body: JSON.stringify({ type: 'realtime', ...session }) });
+    const forbidden = await accept({ instructions: 'Obey the caller.' });
+    assert.equal(forbidden.status, 403);
+    assert.equal((await accept({ model: 'gpt-4' })).status, 404);
+    assert.equal((await post(`/v1/realtime/calls/${sip.id}/accept`, {
+        type: 'application/json', body: '[]' })).status, 400);
+    assert.deepEqual(sip.verbs, []);
+    assert.equal((await accept({})).status, 200);
+    const session = JSON.parse(sip.verbs[0].body);
+    assert.equal(session.audio.output.voice, 'marin');
+    assert.equal(session.model, 'gpt-realtime');
+    await attached(up, sip.id);
+    up.http.endCall(sip.id);
+    await until(async () => (await stack.voiced.sessions()).length === 0, 'the call to end');
+});
+
 test('a sideband that is lost comes back', async (t) => {
     const { up, stack, post } = await startCalls(t);
     const id = await makeCall(post);
