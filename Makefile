@@ -183,6 +183,9 @@ fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
     extension.c pack.c unpack.c zstate.c)
 fuzz_history_c := $(wildcard backend/session/session_history*.c) \
     backend/session/session_microphone.c
+fuzz_filters_c := $(addprefix backend/session/session_,filters.c \
+    responses.c playback.c cancelled.c errors.c scrub.c strict.c event.c \
+    filtered.c) backend/base/metrics.c backend/base/histogram.c
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
     -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
@@ -192,6 +195,8 @@ fuzz_flags = -Itests/fuzz $(if $(filter voice_%,$*),$(fuzz_voice_flags))
 
 $(filter $B/fuzz/fuzz_voice_%,$(fuzzers)) \
 $(filter $B/unit/test_fuzz_voice_%,$(replays)): $(fuzz_voice_c) | $(module)
+
+$B/fuzz/fuzz_session_filters: $(fuzz_filters_c)
 
 .SECONDARY: $(fuzz_kit)
 
@@ -213,6 +218,7 @@ $B/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_c) $(fuzz_kit) build/config.h
 	    $(DEP_CFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(fuzz_extra) \
 	    $(if $(filter session_history,$*),$(fuzz_history_c)) \
+	    $(if $(filter session_filters,$*),$(fuzz_filters_c)) \
 	    $(fuzz_kit) $(DEP_LIBS) -lz
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \

@@ -143,7 +143,7 @@ session_responses_create(struct session_responses *r,
         return RESPONSES_SEND;
     }
     if (waits
-        && (r->held == SESSION_RESPONSES_HELD
+        && (r->held >= SESSION_RESPONSES_HELD
             || text.bytes > SESSION_RESPONSES_HELD_BYTES - r->held_bytes))
         return RESPONSES_FULL;
     if (!waits && text.bytes > SESSION_RESPONSES_KEPT_BYTES)
@@ -249,13 +249,15 @@ is_of_asked(const struct session_responses *r, const json_t *error)
     return same;
 }
 
-/* The refused one is the first to go when the other response is done. */
+/* The refused one is the first to go when the other response is done; it may
+ * be one more than wait else. */
 static bool
 asked_again(struct session_responses *r)
 {
     struct session_create *create = r->asked;
 
     if (create->retried || create->bytes == 0
+        || r->held > SESSION_RESPONSES_HELD
         || create->bytes > SESSION_RESPONSES_HELD_BYTES - r->held_bytes)
         return false;
     create->retried = true;

@@ -163,8 +163,10 @@ session_scrub(const struct session_scrub *s, json_t *event)
     json_t *session = json_object_get(event, "session");
     bool changed = false;
 
-    if (!json_is_object(session))
-        return false;
+    if (!json_is_object(session)) {
+        json_object_set_new(event, "session", json_object());
+        session = json_object_get(event, "session");
+    }
     changed |= instructions_scrub(s, session);
     changed |= tools_scrub(s, session);
     changed |= member_put(session, "id", json_string(s->id));
