@@ -106,4 +106,8 @@ model_link_adopt(struct model_link *link,
     link->ops->adopt(link, handlers, arg);
 }
 
+/* Takes a link that can be given away (NULL is fine): it closes, and nobody
+ * hears of it any more. */
+void model_link_discard(struct model_link **link);
+
 #endif

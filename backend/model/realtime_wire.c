@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define LOG_ID_BYTES 64
-#define QUOTE_BYTES  8192 /* a longer event is sound, not words about a key */
 
 struct text {
     struct text *next;
@@ -186,12 +185,22 @@ text_take(struct realtime_wire *w, const char *json, size_t bytes)
 static void
 quote_take(struct realtime_wire *w, const char *json, size_t bytes)
 {
-    char text[QUOTE_BYTES + 1];
+    char *text = malloc(bytes + 1);
 
+    if (!text)
+        return;
     memcpy(text, json, bytes);
     text[bytes] = 0;
     upstream_key_hide(w->upstream, text);
     text_take(w, text, bytes);
+    free(text);
+}
+
+/* Sound has no words in it, and is nearly all there is. */
+static bool
+may_quote(const char *json, size_t bytes)
+{
+    return realtime_type_of(json, bytes) != REALTIME_OUTPUT_AUDIO_DELTA;
 }
 
 static void
@@ -205,7 +214,7 @@ on_ws_message(void *arg, bool text, const uint8_t *data, size_t bytes)
     if (!text)
         LOG_LIMITED(WARN, w->id, "upstream=%s event=binary_dropped bytes=%zu",
                     upstream_name(w->upstream), bytes);
-    else if (bytes <= QUOTE_BYTES && upstream_key_is_in(w->upstream, json))
+    else if (may_quote(json, bytes) && upstream_key_is_in(w->upstream, json))
         quote_take(w, json, bytes);
     else
         text_take(w, json, bytes);

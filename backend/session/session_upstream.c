@@ -46,6 +46,7 @@ struct session_upstream {
     bool is_paused;
     bool is_full;    /* the user was told to wait */
     bool is_closing; /* the user wants no more */
+    bool was_warm;   /* the link had been kept warm, and has said nothing */
     bool is_expired; /* the upstream has said that its time is over */
     char *texts[5];
 };
@@ -259,44 +260,6 @@ static const struct model_link_ops upstream_ops = {
     .name = upstream_name_of,
 };
 
-/* --- a link that is replaced says nothing more */
-
-static void
-on_old_event(void *arg, const char *json, size_t bytes)
-{
-    (void) arg;
-    (void) json;
-    (void) bytes;
-}
-
-static void
-on_old_writable(void *arg)
-{
-    (void) arg;
-}
-
-static void
-on_old_closed(void *arg, uint16_t code, const char *reason)
-{
-    (void) arg;
-    (void) code;
-    (void) reason;
-}
-
-static void
-inner_leave(struct session_upstream *u)
-{
-    static const struct model_link_handlers handlers = {
-        on_old_event, on_old_writable, on_old_closed};
-    struct model_link *old = u->inner;
-
-    u->inner = NULL;
-    if (!old)
-        return;
-    model_link_adopt(old, &handlers, NULL);
-    model_link_close(old);
-}
-
 /* --- a change of the upstream */
 
 static const struct model_link_handlers inner_handlers;
@@ -329,7 +292,7 @@ on_swap_ready(void *arg, struct model_link *link)
     LOG(INFO, log_id(u), "event=upstream_swapped upstream=%s cause=%s",
         model_link_name(link), u->phase == PHASE_LOST ? "lost" : "age");
     metric_add(u->phase == PHASE_LOST ? swaps_lost : swaps_age, 1);
-    inner_leave(u);
+    model_link_discard(&u->inner);
     u->inner = link;
     u->is_expired = false;
     model_link_adopt(link, &inner_handlers, u);
@@ -420,12 +383,33 @@ is_purposeful(uint16_t code)
     }
 }
 
+/* A link that was kept warm and died as it was handed over says nothing of
+ * the upstream: one is opened as if there had been none. */
+static bool
+reopens(struct session_upstream *u)
+{
+    if (u->is_closing || u->phase != PHASE_OPENING || !u->was_warm)
+        return false;
+    u->was_warm = false;
+    if (u->cfg.open_model(&u->inner, &u->cfg.link, &inner_handlers, u,
+                          u->cfg.open_model_arg)) {
+        u->inner = NULL;
+        return false;
+    }
+    LOG(INFO, log_id(u), "event=warm_link_lost");
+    if (u->is_paused)
+        model_link_pause(u->inner, true);
+    return true;
+}
+
 static void
 on_inner_closed(void *arg, uint16_t code, const char *reason)
 {
     struct session_upstream *u = arg;
 
     u->inner = NULL;
+    if (reopens(u))
+        return;
     if (u->is_closing || u->phase == PHASE_OPENING
         || (is_purposeful(code) && !u->is_expired)
         || ++u->silent_losses > SESSION_UPSTREAM_TRIES) {
@@ -490,7 +474,7 @@ on_look(void *arg)
         return;
     if (session_age_is_over(&u->age, now_ms)) {
         LOG(INFO, log_id(u), "event=upstream_aged forced=yes");
-        inner_leave(u);
+        model_link_discard(&u->inner);
         take_over(u);
     } else if (u->phase == PHASE_READY && session_age_is_due(&u->age, now_ms)
                && session_history_is_quiet(u->history)) {
@@ -588,6 +572,7 @@ session_upstream_open(struct model_link **lp,
         upstream_free(u);
         return result;
     }
+    u->was_warm = cfg->link.warm_ticket != 0;
     u->cfg.link.warm_ticket = 0; /* it was for this one */
     *lp = &u->link;
     return 0;
