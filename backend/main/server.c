@@ -418,8 +418,8 @@ server_destroy(struct server **sp)
     control_destroy(&server->control);
     gates_stop(server);
     readers_end(server);
+    server_calls_stop(server->calls); /* no call comes about any more */
     server_model_stop(server->model);
-    server_calls_stop(server->calls);
     loops_settle(server);
     server_services_stop(server->services);
     server_model_unload(server->model);

@@ -56,7 +56,7 @@ on_hang_up(void *arg, const struct call_info *call)
     struct server_calls *s = arg;
     const struct upstream *to = upstream_find(s->upstreams, call->upstream);
 
-    if (to)
+    if (to && s->http)
         upstream_request_hangup(s->http, to, call->id);
 }
 

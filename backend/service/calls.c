@@ -448,7 +448,8 @@ calls_put(struct calls *c, const struct call_info *info)
     if (!call_id_is_sound(info->id))
         return UV_EINVAL;
     pthread_mutex_lock(&c->mutex);
-    int result = call_table_add(&c->table, info, &call);
+    int result =
+        c->closing ? UV_ECANCELED : call_table_add(&c->table, info, &call);
     if (!result) {
         call->kept = true;
         c->given = false;

@@ -74,7 +74,7 @@ void calls_destroy(struct calls **cp);
 void calls_drain(struct calls *c);
 
 /* A call just made here: ours, and kept by the caller as by calls_keep_h. 0;
- * UV_ENOBUFS, UV_EEXIST, UV_ENOMEM. */
+ * UV_EINVAL (id), UV_ENOBUFS, UV_EEXIST, UV_ENOMEM, UV_ECANCELED (closed). */
 int calls_put(struct calls *c, const struct call_info *call);
 /* It is over; `why`: one word, for the store. */
 void calls_end(struct calls *c, const char *id, const char *why);
