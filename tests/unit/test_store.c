@@ -372,6 +372,7 @@ sql(const char *text)
     sqlite3 *db;
     char *error = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
     if (sqlite3_exec(db, text, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s", error);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
@@ -433,6 +434,7 @@ a_locked_file_is_busy_for_writers_alone(void **state)
     (void) state;
     assert_int_equal(secret_put(store, "t", "before"), 0);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000); /* for the store's purge at its start */
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(secret_put(store, "t", "meanwhile"), UV_EBUSY);
