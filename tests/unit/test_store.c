@@ -99,15 +99,22 @@ on_usage(void *arg, int result, const struct store_usage *rows, size_t count)
     (uv_sem_init(&(r)->sem, 0), assert_int_equal(call, 0),                     \
      uv_sem_wait(&(r)->sem), uv_sem_destroy(&(r)->sem), (r)->result)
 
+/* Waits so long for another one's transaction. */
 static struct store *
-must_open(void)
+must_open_for(unsigned wait_ms)
 {
     struct store_driver *driver = NULL;
     struct store *store = NULL;
-    assert_int_equal(store_sqlite_open(&driver, path, 200), 0);
+    assert_int_equal(store_sqlite_open(&driver, path, wait_ms), 0);
     assert_int_equal(store_create(&store, &driver), 0);
     assert_null(driver);
     return store;
+}
+
+static struct store *
+must_open(void)
+{
+    return must_open_for(60000);
 }
 
 static struct store_secret
@@ -427,7 +434,7 @@ a_file_that_is_not_for_us_is_refused(void **state)
 static void
 a_locked_file_is_busy_for_writers_alone(void **state)
 {
-    struct store *store = must_open();
+    struct store *store = must_open_for(200);
     struct reply r;
     sqlite3 *db;
 

@@ -174,7 +174,7 @@ store_open(void)
 {
     struct store_driver *driver = NULL;
     struct store *store = NULL;
-    assert_int_equal(store_sqlite_open(&driver, path, 200), 0);
+    assert_int_equal(store_sqlite_open(&driver, path, 60000), 0);
     assert_int_equal(store_create(&store, &driver), 0);
     return store;
 }
