@@ -7,6 +7,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { protect } from './lib/secrets.mjs';
+import { until } from './lib/process.mjs';
 import { Voiced } from './lib/voiced.mjs';
 
 // Nobody listens there: no session is opened here.
@@ -55,7 +56,8 @@ test('R1.1 a key out of a file, read again by a reload', async (t) => {
     assert.equal(loose.code, 0);
     assert.match(loose.stderr, /warning: upstream main: everybody may read its key_file/);
     await voiced.reload();
-    assert.match(voiced.log(), /warning="upstream main: everybody may read its key_file"/);
+    await until(() => /warning="upstream main: everybody may read its key_file"/
+        .test(voiced.log()), 'the warning of the new generation');
     writeFileSync(path, '\n');
     const empty = await voiced.check('-t');
     assert.equal(empty.code, 78);
