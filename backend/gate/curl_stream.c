@@ -15,6 +15,7 @@
 #include "gate/curl_stream.h"
 
 #include "gate/curl_cache.h"
+#include "gate/curl_loop.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -43,24 +44,17 @@ struct curl_stream {
     void *arg;
     uv_loop_t *uv;
     CURL *easy;
-    CURLM *multi;
-    uv_timer_t curl_timer;       /* what curl asks for while it connects */
+    struct curl_loop curl;       /* has its turns while it connects */
     uv_timer_t again;            /* a turn's rest, or a fault to tell */
     uv_poll_t poll;              /* once connected */
     bool polling;                /* `poll` is a handle */
-    unsigned handles;            /* libuv handles alive */
+    unsigned parts;              /* to be closed: curl, again, poll */
     int events;                  /* what poll waits for */
     bool broken;                 /* a send failed */
     bool paused;                 /* nothing is read */
     char error[CURL_ERROR_SIZE]; /* curl's words while it connects */
     struct chunk *first, **last;
     size_t queued_bytes;
-};
-
-/* A socket that curl watches while it connects. */
-struct watch {
-    struct curl_stream *stream;
-    uv_poll_t poll;
 };
 
 int
@@ -79,9 +73,9 @@ curl_stream_library_close(void)
 /* --- the end */
 
 static void
-handle_gone(struct curl_stream *s)
+part_gone(struct curl_stream *s)
 {
-    if (--s->handles)
+    if (--s->parts)
         return;
     while (s->first) {
         struct chunk *chunk = s->first;
@@ -95,7 +89,13 @@ handle_gone(struct curl_stream *s)
 static void
 on_handle_closed(uv_handle_t *handle)
 {
-    handle_gone(handle->data);
+    part_gone(handle->data);
+}
+
+static void
+on_curl_closed(void *arg)
+{
+    part_gone(arg);
 }
 
 void
@@ -106,11 +106,10 @@ curl_stream_close(struct curl_stream *s)
     s->state = STREAM_CLOSED;
     if (s->polling) /* before curl closes its descriptor */
         uv_close((uv_handle_t *) &s->poll, on_handle_closed);
-    curl_multi_remove_handle(s->multi, s->easy);
+    curl_multi_remove_handle(s->curl.multi, s->easy);
     curl_easy_cleanup(s->easy);
-    curl_multi_cleanup(s->multi);
+    curl_loop_close(&s->curl);
     uv_close((uv_handle_t *) &s->again, on_handle_closed);
-    uv_close((uv_handle_t *) &s->curl_timer, on_handle_closed);
 }
 
 static void
@@ -121,6 +120,7 @@ lost(struct curl_stream *s, enum curl_stream_fault fault, const char *why)
     s->state = STREAM_LOST;
     if (s->polling)
         uv_poll_stop(&s->poll);
+    curl_loop_stop(&s->curl);
     uv_timer_stop(&s->again);
     s->handlers.on_lost(s->arg, fault, why);
 }
@@ -276,10 +276,10 @@ connected(struct curl_stream *s)
         lost(s, CURL_STREAM_NO_CONNECT, "no socket");
         return;
     }
-    uv_timer_stop(&s->curl_timer);
+    curl_loop_stop(&s->curl);
     s->poll.data = s;
     s->polling = true;
-    s->handles++;
+    s->parts++;
     s->state = STREAM_CONNECTED;
     poll_update(s);
     s->handlers.on_connected(s->arg);
@@ -320,15 +320,15 @@ connect_failed(struct curl_stream *s, CURLcode code)
     lost(s, CURL_STREAM_NO_PROXY, text);
 }
 
-/* After each time curl was given a turn. */
 static void
-messages_take(struct curl_stream *s)
+on_curl_turn(void *arg)
 {
+    struct curl_stream *s = arg;
     int left;
     CURLMsg *message;
 
     while (s->state == STREAM_CONNECTING
-           && (message = curl_multi_info_read(s->multi, &left)) != NULL) {
+           && (message = curl_multi_info_read(s->curl.multi, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE)
             continue;
         if (message->data.result == CURLE_OK)
@@ -338,97 +338,8 @@ messages_take(struct curl_stream *s)
     }
 }
 
-static void
-curl_turn(struct curl_stream *s, curl_socket_t fd, int events)
-{
-    int running;
-    if (s->state != STREAM_CONNECTING)
-        return;
-    curl_multi_socket_action(s->multi, fd, events, &running);
-    messages_take(s);
-}
-
-static void
-on_curl_timer(uv_timer_t *timer)
-{
-    curl_turn(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int
-on_curl_wants_timer(CURLM *multi, long ms, void *arg)
-{
-    struct curl_stream *s = arg;
-    (void) multi;
-    if (s->state != STREAM_CONNECTING)
-        return 0;
-    if (ms < 0)
-        uv_timer_stop(&s->curl_timer);
-    else /* never at once: not from inside a call of curl's */
-        uv_timer_start(&s->curl_timer, on_curl_timer, (uint64_t) ms, 0);
-    return 0;
-}
-
-static void
-on_watch_event(uv_poll_t *poll, int status, int events)
-{
-    struct watch *watch = poll->data;
-    uv_os_fd_t fd = -1;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-
-    uv_fileno((uv_handle_t *) poll, &fd);
-    flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
-    flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
-    curl_turn(watch->stream, fd, flags);
-}
-
-static void
-on_watch_closed(uv_handle_t *handle)
-{
-    struct watch *watch = handle->data;
-    struct curl_stream *s = watch->stream;
-    free(watch);
-    handle_gone(s);
-}
-
-static struct watch *
-watch_make(struct curl_stream *s, curl_socket_t fd)
-{
-    struct watch *watch = calloc(1, sizeof(*watch));
-    if (!watch || uv_poll_init(s->uv, &watch->poll, fd) != 0) {
-        free(watch);
-        return NULL;
-    }
-    watch->stream = s;
-    watch->poll.data = watch;
-    s->handles++;
-    curl_multi_assign(s->multi, fd, watch);
-    return watch;
-}
-
-static int
-on_curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
-                     void *socket_arg)
-{
-    struct curl_stream *s = arg;
-    struct watch *watch = socket_arg;
-    int events = 0;
-
-    (void) easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (watch) {
-            curl_multi_assign(s->multi, fd, NULL);
-            uv_close((uv_handle_t *) &watch->poll, on_watch_closed);
-        }
-        return 0;
-    }
-    if (!watch)
-        watch = watch_make(s, fd);
-    if (!watch)
-        return -1;
-    events |= what & CURL_POLL_IN ? UV_READABLE : 0;
-    events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
-    return uv_poll_start(&watch->poll, events, on_watch_event) ? -1 : 0;
-}
+static const struct curl_loop_handlers curl_handlers = {on_curl_turn,
+                                                        on_curl_closed};
 
 /*
  * The name and the password are told apart from the URL: curl quotes an URL
@@ -502,27 +413,15 @@ curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
     curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
     curl_easy_setopt(s->easy, CURLOPT_PROXY, ""); /* not the environment's */
     tls_configure(s, cfg->ca_file);
-    curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_curl_wants_socket);
-    curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
-    curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
-    curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
     return cfg->proxy ? proxy_configure(s, cfg->proxy) : 0;
 }
 
-static void
-timer_init(struct curl_stream *s, uv_timer_t *timer)
-{
-    uv_timer_init(s->uv, timer);
-    timer->data = s;
-    s->handles++;
-}
-
-/* Before there is a handle of libuv's. */
+/* Before it is on the loop. */
 static void
 stream_free(struct curl_stream *s)
 {
     curl_easy_cleanup(s->easy);
-    curl_multi_cleanup(s->multi);
+    curl_loop_deinit(&s->curl);
     free(s);
 }
 
@@ -534,19 +433,22 @@ curl_stream_open(struct curl_stream **sp, const struct curl_stream_config *cfg,
     if (!s)
         return UV_ENOMEM;
     s->easy = curl_easy_init();
-    s->multi = curl_multi_init();
     s->uv = cfg->uv;
     s->handlers = *handlers;
     s->arg = arg;
     s->last = &s->first;
-    int result = s->easy && s->multi ? curl_configure(s, cfg) : UV_ENOMEM;
+    int result = curl_loop_init(&s->curl, &curl_handlers, s);
+    if (!result)
+        result = s->easy ? curl_configure(s, cfg) : UV_ENOMEM;
     if (result) {
         stream_free(s);
         return result;
     }
-    timer_init(s, &s->curl_timer);
-    timer_init(s, &s->again);
-    curl_multi_add_handle(s->multi, s->easy); /* sets curl_timer to 0 */
+    s->parts = 2; /* curl, again */
+    curl_loop_start(&s->curl, s->uv);
+    uv_timer_init(s->uv, &s->again);
+    s->again.data = s;
+    curl_multi_add_handle(s->curl.multi, s->easy); /* wants its first turn */
     *sp = s;
     return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   sockets ─► uv_poll ─┐
- *   uv_timer ───────────┴─► curl_multi_socket_action ─► messages ─► on_done
+ *   curl_loop ─► messages ─► on_done
  *
  * Idle connections are curl's to close, but curl looks at them only when a
  * request asks for a connection. So where nobody asks, we do: the nurse is a
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "gate/curl_loop.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -25,25 +25,17 @@ struct http_pump {
     struct http_pump_config cfg;
     struct http_pump_handlers handlers;
     void *arg;
-    CURLM *multi;
+    struct curl_loop curl;
     CURLSH *share;
     CURL *nurse;
     long idle_s;
-    uv_timer_t curl_timer; /* what curl asks for */
     uv_timer_t tick;
-    unsigned handles;  /* libuv handles alive */
+    unsigned parts;    /* to be closed: curl and the tick */
     unsigned requests; /* in the multi, without the nurse */
     unsigned sockets;  /* open, in use or not */
     uint64_t pruned_ms;
     long kept; /* CURLMOPT_MAXCONNECTS as it is set */
-    bool closing;
     struct metric *open_now, *opened;
-};
-
-/* A socket that curl waits for. */
-struct watch {
-    struct http_pump *pump;
-    uv_poll_t poll;
 };
 
 static void on_tick(uv_timer_t *timer);
@@ -51,35 +43,34 @@ static void on_tick(uv_timer_t *timer);
 /* --- the end */
 
 static void
-handle_gone(struct http_pump *p)
+part_gone(struct http_pump *p)
 {
-    if (--p->handles)
+    if (--p->parts)
         return;
     p->handlers.on_closed(p->arg);
     free(p);
 }
 
 static void
-on_handle_closed(uv_handle_t *handle)
+on_tick_closed(uv_handle_t *handle)
 {
-    handle_gone(handle->data);
+    part_gone(handle->data);
 }
 
 static void
-curl_free_all(struct http_pump *p)
+on_curl_closed(void *arg)
 {
-    curl_easy_cleanup(p->nurse);
-    curl_multi_cleanup(p->multi);
-    curl_share_cleanup(p->share);
+    part_gone(arg);
 }
 
 void
 http_pump_close(struct http_pump *p)
 {
-    p->closing = true;
-    curl_free_all(p);
-    uv_close((uv_handle_t *) &p->curl_timer, on_handle_closed);
-    uv_close((uv_handle_t *) &p->tick, on_handle_closed);
+    p->parts = 2;
+    curl_easy_cleanup(p->nurse);
+    curl_loop_close(&p->curl);
+    curl_share_cleanup(p->share);
+    uv_close((uv_handle_t *) &p->tick, on_tick_closed);
 }
 
 /* --- curl's turns */
@@ -98,7 +89,7 @@ kept_set(struct http_pump *p)
     if (p->kept == (long) kept)
         return;
     p->kept = (long) kept;
-    curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, p->kept);
+    curl_multi_setopt(p->curl.multi, CURLMOPT_MAXCONNECTS, p->kept);
 }
 
 static void
@@ -107,13 +98,13 @@ messages_take(struct http_pump *p)
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(p->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(p->curl.multi, &left)) != NULL) {
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result;
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_multi_remove_handle(p->multi, easy);
+        curl_multi_remove_handle(p->curl.multi, easy);
         if (easy == p->nurse)
             continue;
         p->requests--;
@@ -122,103 +113,13 @@ messages_take(struct http_pump *p)
 }
 
 static void
-curl_turn(struct http_pump *p, curl_socket_t fd, int events)
+on_curl_turn(void *arg)
 {
-    int running;
+    struct http_pump *p = arg;
 
-    if (p->closing)
-        return;
-    curl_multi_socket_action(p->multi, fd, events, &running);
     messages_take(p);
     p->handlers.on_turn(p->arg);
     kept_set(p);
-}
-
-static void
-on_curl_timer(uv_timer_t *timer)
-{
-    curl_turn(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int
-on_curl_wants_timer(CURLM *multi, long ms, void *arg)
-{
-    struct http_pump *p = arg;
-
-    (void) multi;
-    if (p->closing)
-        return 0;
-    if (ms < 0)
-        uv_timer_stop(&p->curl_timer);
-    else /* never at once: not from inside a call of curl's */
-        uv_timer_start(&p->curl_timer, on_curl_timer, (uint64_t) ms, 0);
-    return 0;
-}
-
-static void
-on_watch_event(uv_poll_t *poll, int status, int events)
-{
-    struct watch *watch = poll->data;
-    uv_os_fd_t fd = -1;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-
-    uv_fileno((uv_handle_t *) poll, &fd);
-    flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
-    flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
-    curl_turn(watch->pump, fd, flags);
-}
-
-static void
-on_watch_closed(uv_handle_t *handle)
-{
-    struct watch *watch = handle->data;
-    struct http_pump *p = watch->pump;
-
-    free(watch);
-    handle_gone(p);
-}
-
-static struct watch *
-watch_make(struct http_pump *p, curl_socket_t fd)
-{
-    struct watch *watch = calloc(1, sizeof(*watch));
-
-    if (!watch || uv_poll_init(loop_uv(p->cfg.loop), &watch->poll, fd) != 0) {
-        free(watch);
-        return NULL;
-    }
-    watch->pump = p;
-    watch->poll.data = watch;
-    p->handles++;
-    curl_multi_assign(p->multi, fd, watch);
-    return watch;
-}
-
-static int
-on_curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
-                     void *socket_arg)
-{
-    struct http_pump *p = arg;
-    struct watch *watch = socket_arg;
-    int events = 0;
-
-    (void) easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (watch) {
-            curl_multi_assign(p->multi, fd, NULL);
-            uv_close((uv_handle_t *) &watch->poll, on_watch_closed);
-        }
-        return 0;
-    }
-    if (p->closing)
-        return 0;
-    if (!watch)
-        watch = watch_make(p, fd);
-    if (!watch)
-        return -1;
-    events |= what & CURL_POLL_IN ? UV_READABLE : 0;
-    events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
-    return uv_poll_start(&watch->poll, events, on_watch_event) ? -1 : 0;
 }
 
 /* --- sockets come and go */
@@ -269,10 +170,10 @@ nurse_send(struct http_pump *p)
         || (p->sockets >= p->cfg.max && !p->handlers.is_waiting(p->arg)))
         return;
     p->pruned_ms = now;
-    if (curl_multi_add_handle(p->multi, p->nurse) != CURLM_OK)
+    if (curl_multi_add_handle(p->curl.multi, p->nurse) != CURLM_OK)
         return;
-    curl_turn(p, CURL_SOCKET_TIMEOUT, 0);
-    curl_multi_remove_handle(p->multi, p->nurse);
+    curl_loop_turn(&p->curl);
+    curl_multi_remove_handle(p->curl.multi, p->nurse);
 }
 
 static void
@@ -305,7 +206,7 @@ http_pump_add(struct http_pump *p, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, p);
     if (p->cfg.keepalive == 0)
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    if (curl_multi_add_handle(p->multi, easy) != CURLM_OK)
+    if (curl_multi_add_handle(p->curl.multi, easy) != CURLM_OK)
         return UV_ENOMEM;
     p->requests++;
     kept_set(p);
@@ -317,7 +218,7 @@ http_pump_add(struct http_pump *p, CURL *easy)
 void
 http_pump_remove(struct http_pump *p, CURL *easy)
 {
-    curl_multi_remove_handle(p->multi, easy);
+    curl_multi_remove_handle(p->curl.multi, easy);
     p->requests--;
 }
 
@@ -326,12 +227,8 @@ http_pump_remove(struct http_pump *p, CURL *easy)
 static void
 multi_configure(struct http_pump *p)
 {
-    CURLM *multi = p->multi;
+    CURLM *multi = p->curl.multi;
 
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_wants_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, p);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
-    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, p);
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX);
     curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
                       (long) HTTP_PUMP_STREAMS);
@@ -358,6 +255,9 @@ nurse_configure(struct http_pump *p)
     curl_easy_setopt(nurse, CURLOPT_RESOLVER_START_FUNCTION, on_nurse_resolves);
 }
 
+static const struct curl_loop_handlers curl_handlers = {on_curl_turn,
+                                                        on_curl_closed};
+
 int
 http_pump_create(struct http_pump **pp, const struct http_pump_config *cfg,
                  const struct http_pump_handlers *handlers, void *arg)
@@ -371,11 +271,12 @@ http_pump_create(struct http_pump **pp, const struct http_pump_config *cfg,
     p->arg = arg;
     /* Curl counts whole seconds and closes what has more of them. */
     p->idle_s = cfg->idle_ms > 1000 ? (long) (cfg->idle_ms / 1000) - 1 : 0;
-    p->multi = curl_multi_init();
     p->share = curl_share_init();
     p->nurse = curl_easy_init();
-    if (!p->multi || !p->share || !p->nurse) {
-        curl_free_all(p);
+    if (curl_loop_init(&p->curl, &curl_handlers, p) || !p->share || !p->nurse) {
+        curl_easy_cleanup(p->nurse);
+        curl_loop_deinit(&p->curl);
+        curl_share_cleanup(p->share);
         free(p);
         return UV_ENOMEM;
     }
@@ -390,17 +291,12 @@ http_pump_create(struct http_pump **pp, const struct http_pump_config *cfg,
     return 0;
 }
 
-static void
-timer_init(struct http_pump *p, uv_timer_t *timer)
-{
-    uv_timer_init(loop_uv(p->cfg.loop), timer);
-    timer->data = p;
-    p->handles++;
-}
-
 void
 http_pump_start(struct http_pump *p)
 {
-    timer_init(p, &p->curl_timer);
-    timer_init(p, &p->tick);
+    uv_loop_t *uv = loop_uv(p->cfg.loop);
+
+    curl_loop_start(&p->curl, uv);
+    uv_timer_init(uv, &p->tick);
+    p->tick.data = p;
 }
