@@ -76,6 +76,14 @@ time_step(const struct voice_track *track, const struct voice_packet *packet)
     return (int32_t) (packet->timestamp - track->next_timestamp);
 }
 
+/* Of a packet that is ahead. */
+static uint64_t
+lost_by_count(const struct voice_track *track,
+              const struct voice_packet *packet)
+{
+    return (uint64_t) (sequence_step(track, packet) - 1) * track->last_48k;
+}
+
 static enum voice_track_kind
 kind_of(const struct voice_track *track, const struct voice_packet *packet)
 {
@@ -90,7 +98,8 @@ kind_of(const struct voice_track *track, const struct voice_packet *packet)
         return step > -VOICE_TRACK_OLD_WINDOW ? VOICE_TRACK_OLD
                                               : VOICE_TRACK_RESTART;
     if (time > (int32_t) VOICE_TRACK_GAP_MAX_48K
-        || time < -(int32_t) VOICE_TRACK_GAP_MAX_48K)
+        || time < -(int32_t) VOICE_TRACK_GAP_MAX_48K
+        || lost_by_count(track, packet) > VOICE_TRACK_GAP_MAX_48K)
         return VOICE_TRACK_RESTART;
     return step > 1 ? VOICE_TRACK_LOST : VOICE_TRACK_NEXT;
 }
@@ -108,9 +117,7 @@ gap_divide(const struct voice_track *track, const struct voice_packet *packet,
     uint64_t lost;
 
     news->lost_packets = (uint32_t) (sequence_step(track, packet) - 1);
-    lost = (uint64_t) news->lost_packets * track->last_48k;
-    if (lost > VOICE_TRACK_GAP_MAX_48K)
-        lost = VOICE_TRACK_GAP_MAX_48K;
+    lost = lost_by_count(track, packet);
     if (time > 0 && lost > (uint64_t) time)
         lost = (uint64_t) time;
     news->lost_48k = (uint32_t) lost;
