@@ -8,7 +8,8 @@ bench_client_c := $(wildcard tests/bench/bench_*.c)
 bench_client_h := $(wildcard tests/bench/bench_*.h)
 bench_cflags := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE
 
-bench-programs: $B/bench/bench-client $B/bench/plain-libfcgi
+bench-programs: $B/bench/bench-client $B/bench/plain-libfcgi \
+    $B/bench/opus-ceiling
 
 $B/bench/bench-client: $(bench_client_c) $(bench_client_h)
 	@mkdir -p $(@D)
@@ -17,3 +18,7 @@ $B/bench/bench-client: $(bench_client_c) $(bench_client_h)
 $B/bench/plain-libfcgi: tests/bench/plain_libfcgi.c
 	@mkdir -p $(@D)
 	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $< -lfcgi -lpthread
+
+$B/bench/opus-ceiling: tests/bench/opus_ceiling.c
+	@mkdir -p $(@D)
+	@echo "ld $@" && $(CC) $(bench_cflags) -o $@ $< -lopus
