@@ -104,8 +104,8 @@ ssize_t opus_voice_packet_samples(const uint8_t *packet, size_t bytes);
 /* Whether a (good) packet also has the frame before it. */
 bool opus_voice_packet_has_fec(const uint8_t *packet, size_t bytes);
 
-/* Gives the samples written to `to` (room for OPUS_VOICE_DECODED_MAX), or
- * UV_EINVAL: refused, the decoder is as before. */
+/* Gives the samples written to `to` (room for OPUS_VOICE_DECODED_MAX; what is
+ * beyond them is undefined), or UV_EINVAL: refused, go on with the next. */
 ssize_t opus_voice_decode(struct opus_voice_decoder *d, int16_t *to,
                           const uint8_t *packet, size_t bytes);
 

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <uv.h>
 
+_Static_assert(VOICE_PACKET_MAX
+                   == VOICE_PACKET_HEAD_BYTES + VOICE_PACKET_BODY_MAX,
+               "a message is its head and its body");
+
 #define FLAGS_KNOWN (VOICE_PACKET_START | VOICE_PACKET_REST)
 
 int

@@ -29,7 +29,7 @@
 #define VOICE_PACKET_HEAD_BYTES 8u
 #define VOICE_PACKET_RATE       48000u /* of timestamps */
 #define VOICE_PACKET_BODY_MAX   7657u  /* the largest Opus packet of 120 ms */
-#define VOICE_PACKET_MAX        (VOICE_PACKET_HEAD_BYTES + VOICE_PACKET_BODY_MAX)
+#define VOICE_PACKET_MAX        7665u  /* head and body */
 
 enum voice_packet_kind { VOICE_PACKET_AUDIO = 1 /* one Opus packet */ };
 
@@ -84,6 +84,7 @@ enum voice_track_kind {
     VOICE_TRACK_OLD      /* seen already, or older: drop it */
 };
 
+/* Where both have happened, fill in the silence first, then what is lost. */
 struct voice_track_news {
     enum voice_track_kind kind;
     uint32_t lost_packets;

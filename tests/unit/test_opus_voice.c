@@ -268,6 +268,8 @@ test_settings(void **state)
         UV_ENOBUFS);
     assert_true(opus_voice_encode(e, packet, sizeof packet, pcm) > 0);
     opus_voice_encoder_destroy(&e);
+    /* what a message can carry is what a decoder takes */
+    assert_int_equal(VOICE_PACKET_BODY_MAX, OPUS_VOICE_PACKET_MAX);
     /* the budget of a session's memory counts on this */
     assert_in_range(opus_voice_encoder_bytes(), 20000, 48 * 1024);
     assert_in_range(opus_voice_decoder_bytes(), 10000, 24 * 1024);
