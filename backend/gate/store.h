@@ -66,24 +66,15 @@ struct store_lease {
  * agrees with itself here. */
 /* clang-format off */
 #define STORE_USAGE_COLUMNS(X) \
-    X(SESSIONS, sessions) \
-    X(SESSION_MS, session_ms) \
-    X(RESPONSES, responses) \
-    X(ESTIMATED, estimated) \
-    X(INPUT, input_tokens) \
-    X(INPUT_TEXT, input_text_tokens) \
-    X(INPUT_AUDIO, input_audio_tokens) \
-    X(INPUT_IMAGE, input_image_tokens) \
-    X(CACHED, cached_tokens) \
-    X(CACHED_TEXT, cached_text_tokens) \
-    X(CACHED_AUDIO, cached_audio_tokens) \
-    X(CACHED_IMAGE, cached_image_tokens) \
-    X(OUTPUT, output_tokens) \
-    X(OUTPUT_TEXT, output_text_tokens) \
-    X(OUTPUT_AUDIO, output_audio_tokens) \
-    X(TRANSCRIBED, transcribed_tokens) \
-    X(TRANSCRIBED_MS, transcribed_ms) \
-    X(TOOL_RUNS, tool_runs)
+    X(SESSIONS, sessions) X(SESSION_MS, session_ms) \
+    X(RESPONSES, responses) X(ESTIMATED, estimated) \
+    X(INPUT, input_tokens) X(INPUT_TEXT, input_text_tokens) \
+    X(INPUT_AUDIO, input_audio_tokens) X(INPUT_IMAGE, input_image_tokens) \
+    X(CACHED, cached_tokens) X(CACHED_TEXT, cached_text_tokens) \
+    X(CACHED_AUDIO, cached_audio_tokens) X(CACHED_IMAGE, cached_image_tokens) \
+    X(OUTPUT, output_tokens) X(OUTPUT_TEXT, output_text_tokens) \
+    X(OUTPUT_AUDIO, output_audio_tokens) X(TRANSCRIBED, transcribed_tokens) \
+    X(TRANSCRIBED_MS, transcribed_ms) X(TOOL_RUNS, tool_runs)
 /* clang-format on */
 
 enum store_usage_column {
