@@ -323,6 +323,9 @@ on_client_attached(void *arg)
         client_enter(s, CLIENT_ATTACHED);
     LOG(INFO, s->id, "event=client_resumed");
     session_tell(s, "session_resumed", NULL);
+    /* The full queue may have been that of the connection before. */
+    if (!session_client_is_full(&s->client))
+        session_down_writable(&s->down);
 }
 
 static void

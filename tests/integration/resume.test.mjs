@@ -7,8 +7,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, refused } from './lib/client.mjs';
 import { count } from './lib/paths.mjs';
-import { sleep, until } from './lib/process.mjs';
+import { defer, sleep, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
+import { startTalk } from './lib/talk.mjs';
 
 const cuts = count(12, 100);
 const NEW = '/v1/realtime?model=gpt-realtime&resume=new';
@@ -209,4 +210,29 @@ test('R1 sessions that wait for their clients end with the server', async (t) =>
     await until(() => stack.voiced.log().includes('event=client_detached'));
     await stack.voiced.stop();
     assert.equal((await stack.voiced.summary(client.sessionId)).ended, 'shutdown');
+});
+
+test('R1 a client that comes back over a connection that is stuck gets on', async (t) => {
+    const { up, stack } = await startTalk(t);
+    const stuck = await stack.connect(t, { path: '/v1/realtime?model=m&resume=new' });
+    const { event_id: after } = await stuck.next('session.created');
+    const conn = await up.nextConnection();
+    const queued = async () => (await stack.voiced.sessions())[0].queued_bytes;
+    const delta = Buffer.alloc(600000).toString('base64');
+    const ids = { response_id: 'resp_x', item_id: 'item_x', output_index: 0, content_index: 0 };
+
+    stuck.socket.pause();
+    for (let i = 0; await queued() < 262144; i++) {
+        assert.ok(i < 200, 'the queue fills');
+        conn.send({ type: 'response.output_audio.delta', event_id: `event_${i}`, ...ids, delta });
+        await sleep(20);
+    }
+    const next = new Client({ port: stack.nginx.port, path: back(tokenOf(stuck), after) });
+    defer(t, () => next.kill());
+    await next.opened;
+    stuck.kill();
+    conn.send({ type: 'response.output_audio.delta', event_id: 'event_last', ...ids, delta: 'AAAA' });
+    await next.waitFor('response.output_audio.delta', (event) => event.event_id === 'event_last');
+    await next.close();
+    assert.equal((await stack.voiced.summary(stuck.sessionId)).ended, 'client_closed');
 });
