@@ -52,6 +52,7 @@ struct curl_stream {
     int events;                  /* what poll waits for */
     bool broken;                 /* a send failed */
     bool paused;                 /* nothing is read */
+    bool full;                   /* the socket left bytes in the queue */
     char error[CURL_ERROR_SIZE]; /* curl's words while it connects */
     struct chunk *first, **last;
     size_t queued_bytes;
@@ -133,7 +134,7 @@ static void on_again(uv_timer_t *timer);
 static void
 poll_update(struct curl_stream *s)
 {
-    int events = (s->paused ? 0 : UV_READABLE) | (s->first ? UV_WRITABLE : 0);
+    int events = (s->paused ? 0 : UV_READABLE) | (s->full ? UV_WRITABLE : 0);
     if (s->state != STREAM_CONNECTED || events == s->events)
         return;
     s->events = events;
@@ -187,6 +188,7 @@ curl_stream_flush(struct curl_stream *s)
     if (s->state != STREAM_CONNECTED)
         return;
     queue_flush(s);
+    s->full |= s->first != NULL;
     if (s->broken)
         uv_timer_start(&s->again, on_again, 0, 0);
     poll_update(s);
@@ -250,7 +252,6 @@ static void
 on_socket(uv_poll_t *poll, int status, int events)
 {
     struct curl_stream *s = poll->data;
-    bool waited = s->first != NULL;
 
     (void) events; /* TLS may want to read in order to write: try both */
     if (status < 0) {
@@ -258,8 +259,12 @@ on_socket(uv_poll_t *poll, int status, int events)
         return;
     }
     curl_stream_flush(s);
-    if (waited && !s->first)
+    /* Also when what emptied it was a send from elsewhere. */
+    if (s->full && !s->first) {
+        s->full = false;
+        poll_update(s);
         s->handlers.on_drained(s->arg);
+    }
     if (s->state == STREAM_CONNECTED && !s->paused)
         socket_read(s);
 }
