@@ -29,6 +29,7 @@ struct http_client {
     struct http_origin *origins;
     unsigned origin_count;
     atomic_uint unanswered;
+    atomic_bool closed;
     struct loop_task start_task, close_task;
     struct metric *answered, *failed, *timeouts, *cancelled;
 };
@@ -246,8 +247,11 @@ on_cancel(struct loop_task *task, void *arg)
     struct http_call *call = arg;
 
     (void) task;
-    if (!call->finished)
+    if (!call->finished) {
+        struct http_client *c = call->client;
         call_abort(call, UV_ECANCELED, "cancelled");
+        on_pump_turn(c); /* those who waited for its connection */
+    }
     http_call_unref(call);
 }
 
@@ -260,6 +264,8 @@ http_client_send(struct http_client *c, const struct http_request *rq,
 
     if (atomic_fetch_add(&c->unanswered, 1) >= HTTP_CLIENT_CALLS_MAX)
         err = UV_ENOBUFS;
+    if (atomic_load(&c->closed))
+        err = UV_ECANCELED;
     if (err == 0)
         err = http_call_create(&call, rq, c->connect_ms);
     if (err != 0) {
@@ -330,6 +336,8 @@ on_client_close(struct loop_task *task, void *arg)
     struct http_client *c = arg;
 
     (void) task;
+    /* Who is told may want to ask another server. */
+    atomic_store(&c->closed, true);
     while (c->calls)
         call_abort(c->calls, UV_ECANCELED, "the client was closed");
     http_pump_close(c->pump);

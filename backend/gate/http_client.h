@@ -95,7 +95,8 @@ void http_client_close(struct http_client **cp);
  * the request, to cancel it with, and gives it back by http_call_cancel or
  * http_call_put; NULL: not wanted. UV_EINVAL: method, URL or a header is not
  * well-formed; UV_EMSGSIZE: the body is too large; UV_ENOBUFS: too many
- * requests wait; UV_ENOMEM. After an error `done` is not called.
+ * requests wait; UV_ECANCELED: from within a `done` as the client closes;
+ * UV_ENOMEM. After an error `done` is not called.
  */
 int http_client_send(struct http_client *c, const struct http_request *rq,
                      http_done_h *done, void *arg, struct http_call **call);
