@@ -27,7 +27,8 @@
 #define READERS_LIMIT_MS                                                       \
     5500 /* a reader that does not read lingers for 5 s                        \
           */
-#define END_LOOK_US 20000
+#define END_LOOK_US      20000
+#define LATE_SESSIONS_MS 3000
 
 struct server {
     const struct server_config *config;
@@ -77,7 +78,11 @@ loops_start(struct server *server)
         server->loop_count++;
     }
     result = loop_create(&server->control_loop, want);
-    return result ? result : loop_start(server->control_loop);
+    if (!result)
+        result = loop_start(server->control_loop);
+    if (result && server->control_loop)
+        loop_destroy(&server->control_loop);
+    return result;
 }
 
 static int
@@ -355,6 +360,13 @@ on_barrier(struct loop_task *task, void *arg)
     uv_sem_post(&barrier->passed);
 }
 
+static void
+barrier_pass(struct barrier *barrier, struct loop *loop)
+{
+    loop_post(loop, &barrier->task);
+    uv_sem_wait(&barrier->passed);
+}
+
 /* Until every loop has run what was posted to it: objects close in steps. */
 static void
 loops_settle(struct server *server)
@@ -363,12 +375,21 @@ loops_settle(struct server *server)
 
     uv_sem_init(&barrier.passed, 0);
     for (unsigned turn = 0; turn < 4; turn++) {
-        for (unsigned i = 0; i < server->loop_count; i++) {
-            loop_post(server->loops[i], &barrier.task);
-            uv_sem_wait(&barrier.passed);
-        }
+        for (unsigned i = 0; i < server->loop_count; i++)
+            barrier_pass(&barrier, server->loops[i]);
+        if (server->control_loop)
+            barrier_pass(&barrier, server->control_loop);
     }
     uv_sem_destroy(&barrier.passed);
+}
+
+/* A request or a call that was under way became a session when the last one
+ * had ended; no more can follow. */
+static void
+sessions_end_late(struct server *server)
+{
+    if (server->sessions && session_registry_count(server->sessions))
+        server_end_sessions(server, LATE_SESSIONS_MS);
 }
 
 static void
@@ -419,6 +440,8 @@ server_destroy(struct server **sp)
     gates_stop(server);
     readers_end(server);
     server_calls_stop(server->calls); /* no call comes about any more */
+    loops_settle(server);
+    sessions_end_late(server);
     server_model_stop(server->model);
     loops_settle(server);
     server_services_stop(server->services);
