@@ -485,11 +485,20 @@ secrets_check(struct secrets *s, const char *key,
 
 /* --- revoking */
 
+/* A row that was read just before may have brought the secret into memory
+ * again: the store is asked about all of them. */
 static void
 on_revoked(void *arg, int result)
 {
     struct asking *a = arg;
+    struct entry *e;
 
+    uv_mutex_lock(&a->secrets->lock);
+    TAILQ_FOREACH(e, &a->secrets->order, in_order)
+    {
+        e->fresh_ms = 0;
+    }
+    uv_mutex_unlock(&a->secrets->lock);
     a->done(a->arg, result);
     free(a);
 }

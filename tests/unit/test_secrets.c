@@ -221,6 +221,55 @@ on_two_instances(void **state)
     unlink(path);
 }
 
+/* Holds the store's thread until it is let go. */
+static void
+on_held(void *arg, int result, const struct secret_grant **grant)
+{
+    uv_sem_t *sems = arg;
+
+    (void) result;
+    (void) grant;
+    uv_sem_post(&sems[0]);
+    uv_sem_wait(&sems[1]);
+}
+
+/* Its row is read, and then revoked, before either is told. */
+static void
+a_check_under_way_brings_no_revoked_one_back(void **state)
+{
+    struct store *store = store_open();
+    struct secrets *one = secrets_open(store), *two = secrets_open(store);
+    struct reply checked = {.grant = NULL}, revoked = {.grant = NULL};
+    const struct secret_grant *grant = NULL;
+    struct secret_minted a, b;
+    uv_sem_t sems[2];
+
+    (void) state;
+    assert_int_equal(mint(one, "t", 600, &a), 0);
+    assert_int_equal(mint(one, "t", 600, &b), 0);
+    uv_sem_init(&sems[0], 0);
+    uv_sem_init(&sems[1], 0);
+    uv_sem_init(&checked.sem, 0);
+    uv_sem_init(&revoked.sem, 0);
+    assert_int_equal(secrets_check(two, b.key, &grant, on_held, sems), 1);
+    uv_sem_wait(&sems[0]);
+    assert_int_equal(secrets_check(two, a.key, &grant, on_checked, &checked),
+                     1);
+    assert_int_equal(secrets_revoke(two, "t", a.id, on_done, &revoked), 1);
+    uv_sem_post(&sems[1]);
+    settle(&checked, 1);
+    assert_int_equal(settle(&revoked, 1), 0);
+    secret_grant_put(&checked.grant);
+    assert_int_equal(secrets_peek(two, a.key, &grant), UV_EAGAIN);
+    assert_int_equal(check(two, a.key, "t"), UV_EACCES);
+    uv_sem_destroy(&sems[0]);
+    uv_sem_destroy(&sems[1]);
+    store_destroy(&store);
+    secrets_destroy(&one);
+    secrets_destroy(&two);
+    unlink(path);
+}
+
 static void
 a_tenant_has_its_share_of_memory(void **state)
 {
@@ -376,6 +425,7 @@ main(void)
         cmocka_unit_test(in_memory),
         cmocka_unit_test(in_a_store),
         cmocka_unit_test(on_two_instances),
+        cmocka_unit_test(a_check_under_way_brings_no_revoked_one_back),
         cmocka_unit_test(a_tenant_has_its_share_of_memory),
         cmocka_unit_test(memory_is_bounded_by_bytes),
         cmocka_unit_test(what_the_store_did_not_take_is_good_nowhere),
