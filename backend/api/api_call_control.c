@@ -170,7 +170,7 @@ ask(struct control *c)
 static void
 not_found(struct control *c, int error)
 {
-    if (error == UV_ENOENT) {
+    if (error == UV_ENOENT || error == UV_EACCES) {
         api_reply_error(&c->reply, 404, "call_id_not_found",
                         "No call with this id was made here.", "call_id");
     } else {
@@ -181,6 +181,10 @@ not_found(struct control *c, int error)
     done(c);
 }
 
+/*
+ * A call of another tenant's is as good as none, and none may be taken from
+ * it: what the store or this instance has (UV_EACCES) is not for the taking.
+ */
 static void
 on_found(void *arg, int error, const struct call_info *call)
 {
@@ -198,24 +202,6 @@ on_found(void *arg, int error, const struct call_info *call)
         ask(c);
     else
         not_found(c, error);
-}
-
-/*
- * A call of another tenant's is as good as none, and none may be taken from
- * it: what the store or this instance has is not for the taking.
- */
-static void
-find(struct control *c)
-{
-    struct call *copy;
-    int result = calls_copy(c->api->calls, c->tenant, c->id, &copy);
-
-    if (!result)
-        free(copy);
-    if (result == UV_EACCES)
-        not_found(c, UV_ENOENT);
-    else
-        call_find(c->api->calls, c->tenant, c->id, on_found, c);
 }
 
 /* --- the request; 0, or rq is answered */
@@ -329,7 +315,7 @@ control(struct gate_request *rq, struct api_context *api, enum verb verb)
     snprintf(c->id, sizeof(c->id), "%s", api_path_id(rq));
     c->policy = strdup(gate_param(rq, "VOICE_POLICY"));
     if (c->policy && !api_wait_start(&c->wait, rq, api, &wait)) {
-        find(c);
+        call_find(api->calls, c->tenant, c->id, on_found, c);
         return;
     }
     control_free(c);

@@ -370,6 +370,7 @@ store_call_get(struct store *store, const char *tenant, const char *id,
 
     if (!op)
         return UV_ENOMEM;
+    op->all = tenant == NULL;
     op->in.call.tenant = tenant;
     op->in.call.id = id;
     op->handler.calls = done;

@@ -48,7 +48,7 @@ struct store_op {
         struct store_usage usage;
     } in;
     int64_t to_day;
-    bool all;     /* STORE_USAGE_SUM: of every tenant */
+    bool all;     /* STORE_USAGE_SUM, STORE_CALL_GET: of every tenant */
     unsigned max; /* rows */
 
     /* What was read. */

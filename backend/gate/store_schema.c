@@ -67,6 +67,9 @@ static const char *const steps[] = {
     "CREATE INDEX calls_owner ON calls (owner) WHERE ended_ms = 0;"
     "CREATE INDEX calls_lease ON calls (lease_ms) WHERE ended_ms = 0;"
     "CREATE INDEX calls_ended ON calls (ended_ms) WHERE ended_ms > 0;",
+
+    /* 3: whose call an id is */
+    "CREATE INDEX calls_id ON calls (id);",
 };
 
 #define VERSION ((int) (sizeof(steps) / sizeof(steps[0])))

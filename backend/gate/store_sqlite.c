@@ -20,7 +20,7 @@ struct sqlite_driver {
     struct store_driver base;
     sqlite3 *db;
     struct store_statement statements[STORE_KIND_COUNT];
-    struct store_statement sum_all;
+    struct store_statement of_all[STORE_KIND_COUNT];
     bool writing; /* inside begin … commit */
     int lost;     /* the transaction that SQLite gave up by itself */
 };
@@ -144,7 +144,8 @@ calls_read(struct store_statement *st, struct store_op *op)
 static int
 call_get(struct store_statement *st, struct store_op *op)
 {
-    store_statement_text(st, op->in.call.tenant);
+    if (!op->all)
+        store_statement_text(st, op->in.call.tenant);
     store_statement_text(st, op->in.call.id);
     int result = calls_read(st, op);
     return result ? result : op->count ? 0 : UV_ENOENT;
@@ -282,10 +283,14 @@ static const struct {
                          usage_sum, ANSWER_ROWS},
 };
 
-static const char sum_all_sql[] =
-    "SELECT tenant, day, ''" USAGE_SUMS
-    " FROM usage WHERE day BETWEEN ? AND ? GROUP BY tenant, day"
-    " ORDER BY day, tenant LIMIT ?";
+/* Those that can be asked of every tenant. */
+static const char *const sql_of_all[STORE_KIND_COUNT] = {
+    [STORE_CALL_GET] = "SELECT " CALL_COLUMNS " FROM calls WHERE id = ?",
+    [STORE_USAGE_SUM] =
+        "SELECT tenant, day, ''" USAGE_SUMS
+        " FROM usage WHERE day BETWEEN ? AND ? GROUP BY tenant, day"
+        " ORDER BY day, tenant LIMIT ?",
+};
 
 static struct sqlite_driver *
 driver_of(struct store_driver *base)
@@ -298,12 +303,12 @@ driver_run(struct store_driver *base, struct store_op *op)
 {
     struct sqlite_driver *d = driver_of(base);
     struct store_statement *st =
-        op->all ? &d->sum_all : &d->statements[op->kind];
+        op->all ? &d->of_all[op->kind] : &d->statements[op->kind];
 
     if (d->lost)
         return d->lost;
     store_statement_begin(st, d->db,
-                          op->all ? sum_all_sql : kinds[op->kind].sql);
+                          op->all ? sql_of_all[op->kind] : kinds[op->kind].sql);
     int result = st->error ? st->error : kinds[op->kind].run(st, op);
     int ended = store_statement_end(st);
     if (ended < 0)
@@ -381,9 +386,10 @@ driver_close(struct store_driver *base)
 {
     struct sqlite_driver *d = driver_of(base);
 
-    for (size_t i = 0; i < STORE_KIND_COUNT; i++)
+    for (size_t i = 0; i < STORE_KIND_COUNT; i++) {
         store_statement_deinit(&d->statements[i]);
-    store_statement_deinit(&d->sum_all);
+        store_statement_deinit(&d->of_all[i]);
+    }
     sqlite3_close(d->db);
     free(d);
 }

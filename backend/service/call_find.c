@@ -6,33 +6,54 @@
 #include "service/call_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct find {
     call_found_h *found;
     void *arg;
+    char *tenant;
 };
 
-/* On the store's thread. */
+static void
+find_free(struct find *find)
+{
+    free(find->tenant);
+    free(find);
+}
+
+static void
+row_tell(const struct find *find, const struct store_call *row)
+{
+    const struct call_info info = {
+        .id = row->id,
+        .tenant = row->tenant,
+        .upstream = row->upstream,
+        .model = row->model,
+        .policy = row->policy,
+        .session = row->session,
+        .created_ms = row->created_ms,
+    };
+
+    find->found(find->arg, 0, &info);
+}
+
+/* On the store's thread. The rows are of all that have a call by this id. */
 static void
 on_row(void *arg, int result, const struct store_call *rows, size_t count)
 {
-    struct find find = *(struct find *) arg;
+    struct find *find = arg;
+    const struct store_call *own = NULL;
 
-    free(arg);
-    if (result < 0 || !count || rows[0].ended_ms) {
-        find.found(find.arg, result < 0 ? result : UV_ENOENT, NULL);
-        return;
-    }
-    const struct call_info info = {
-        .id = rows[0].id,
-        .tenant = rows[0].tenant,
-        .upstream = rows[0].upstream,
-        .model = rows[0].model,
-        .policy = rows[0].policy,
-        .session = rows[0].session,
-        .created_ms = rows[0].created_ms,
-    };
-    find.found(find.arg, 0, &info);
+    for (size_t i = 0; result >= 0 && i < count; i++)
+        if (strcmp(rows[i].tenant, find->tenant) == 0)
+            own = &rows[i];
+    if (own && !own->ended_ms)
+        row_tell(find, own);
+    else if (result >= 0)
+        find->found(find->arg, count && !own ? UV_EACCES : UV_ENOENT, NULL);
+    else
+        find->found(find->arg, result, NULL);
+    find_free(find);
 }
 
 /* 0: on_row will run. */
@@ -45,9 +66,11 @@ store_ask(struct store *store, const char *tenant, const char *id,
     if (!find)
         return UV_ENOMEM;
     *find = *question;
-    int result = store_call_get(store, tenant, id, on_row, find);
+    find->tenant = strdup(tenant);
+    int result = find->tenant ? store_call_get(store, NULL, id, on_row, find)
+                              : UV_ENOMEM;
     if (result)
-        free(find);
+        find_free(find);
     return result;
 }
 
@@ -55,7 +78,7 @@ void
 call_find(struct calls *c, const char *tenant, const char *id,
           call_found_h *found, void *arg)
 {
-    const struct find question = {found, arg};
+    const struct find question = {.found = found, .arg = arg};
     struct call *copy;
     int result = calls_copy(c, tenant, id, &copy);
 
@@ -69,5 +92,5 @@ call_find(struct calls *c, const char *tenant, const char *id,
         if (!result)
             return;
     }
-    found(arg, result == UV_EACCES ? UV_ENOENT : result, NULL);
+    found(arg, result, NULL);
 }

@@ -11,8 +11,9 @@
 #include "service/calls.h"
 
 /* Once, inside the call or on the store's thread: must not block. `call` is
- * borrowed; NULL with an error: UV_ENOENT, it is over, another tenant's or was
- * never made; UV_EBUSY and others, the store could not tell. */
+ * borrowed; NULL with an error: UV_ENOENT, it is over or was never made;
+ * UV_EACCES, it is another tenant's, whom nobody tells of it; UV_EBUSY and
+ * others, the store could not tell. */
 typedef void call_found_h(void *arg, int error, const struct call_info *call);
 
 void call_find(struct calls *c, const char *tenant, const char *id,

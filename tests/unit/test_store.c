@@ -259,6 +259,11 @@ calls_change_hands_when_a_lease_is_over(void **state)
     assert_int_equal(
         ASK(&r, store_call_get(store, "other", "rtc_1", on_calls, &r)),
         UV_ENOENT);
+    assert_int_equal(
+        ASK(&r, store_call_get(store, NULL, "rtc_1", on_calls, &r)), 0);
+    assert_string_equal(r.call.tenant, "t");
+    assert_int_equal(
+        ASK(&r, store_call_get(store, NULL, "rtc_9", on_calls, &r)), UV_ENOENT);
 
     /* What is over goes, once. */
     assert_int_equal(calls_claim(store, "two", later, &r), 0);
