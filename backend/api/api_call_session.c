@@ -45,37 +45,53 @@ model_refuse(struct gate_request *rq, int result)
     return result;
 }
 
-/* A minted secret has its model; a client may name it, and no other. */
+static bool
+is_other(const json_t *session)
+{
+    return strcmp(text_of(session, "type"), TRANSCRIPTION) == 0;
+}
+
+/* A minted secret has its kind of session ("": a transcription) and its model;
+ * a client may name them, and no others. */
 static bool
 bound_check(struct gate_request *rq, const json_t *client, const char *query)
 {
     const char *bound = api_secret_model(rq);
     const char *named = text_of(client, "model");
 
-    if (!bound || !*bound)
+    if (!bound)
         return true;
-    if ((!*named || strcmp(named, bound) == 0)
-        && (!*query || strcmp(query, bound) == 0))
+    if (json_object_get(client, "type") && is_other(client) != !*bound) {
+        api_error(rq, 403, "session_type_not_allowed",
+                  "The client secret is bound to another kind of session.",
+                  "session.type");
+        return false;
+    }
+    if (!*bound
+        || ((!*named || strcmp(named, bound) == 0)
+            && (!*query || strcmp(query, bound) == 0)))
         return true;
     api_error(rq, 403, "model_not_allowed",
               "The client secret is bound to another model.", "model");
     return false;
 }
 
-/* The session says more than the query. */
+/* The session says more than the query, and a secret more than both. */
 static int
 model_choose(struct api_call_session *s, struct gate_request *rq,
              const struct policy *policy, const json_t *asked,
              const char *query)
 {
     const char *name = text_of(asked, "model"), *chosen;
+    const char *bound = api_secret_model(rq);
 
-    if (!*name)
+    if (bound && *bound)
+        name = bound; /* nobody has named another */
+    else if (!*name)
         name = query;
     int result =
         model_is_sound(name) ? policy_model(policy, name, &chosen) : UV_ENOENT;
-    if (result == UV_EINVAL
-        && strcmp(text_of(asked, "type"), TRANSCRIPTION) == 0) {
+    if (result == UV_EINVAL && is_other(asked)) {
         chosen = TRANSCRIPTION;
         result = 0;
     }

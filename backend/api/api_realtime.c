@@ -133,17 +133,32 @@ policy_check(struct connect *c)
     return false;
 }
 
+/* A minted secret opens the kind of session it was minted for. */
+static bool
+bound_intent_check(struct connect *c, const char *intent)
+{
+    const char *bound = api_secret_model(c->rq); /* "": a transcription */
+
+    if (!bound || !*bound == (strcmp(intent, "transcription") == 0))
+        return true;
+    api_error(c->rq, 403, "intent_not_allowed",
+              "The client secret is bound to another kind of session.",
+              "intent");
+    return false;
+}
+
 /* Transcription is for the servers that have it. */
 static bool
 intent_check(struct connect *c)
 {
+    const char *bound = api_secret_model(c->rq);
     char value[QUERY_BYTES];
-
-    const char *bound = api_secret_model(c->rq); /* "": a transcription */
 
     if (!api_query(c->rq, "intent", value, sizeof(value)))
         snprintf(value, sizeof(value), "%s",
                  bound && !*bound ? "transcription" : "realtime");
+    if (!bound_intent_check(c, value))
+        return false;
     if (strcmp(value, "realtime") == 0)
         return true;
     if (c->api->upstreams && strcmp(value, "transcription") == 0) {

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { attached, callOf, ever, postOffer, PROVIDER_KEY, sdk, sidebands, startCalls }
+import { attached, callOf, ever, offer, postOffer, PROVIDER_KEY, sdk, sidebands, startCalls }
     from './lib/calls.mjs';
 import { refused } from './lib/client.mjs';
 import { sleep, until } from './lib/process.mjs';
@@ -121,6 +121,35 @@ test('sidebands of clients', async (t) => {
 
     up.http.endCall(id);
     await until(async () => (await stack.voiced.sessions()).length === 0, 'the calls to end');
+});
+
+test('a call made with a client secret is what the secret is bound to', async (t) => {
+    const { up, stack, post } = await startCalls(t, { voiced: { auth: 'keys', keys: ['alice'] },
+        policy: 'voice_model gpt-realtime gpt-realtime-mini;' });
+    const mint = async (session) => {
+        const minted = await post('/v1/realtime/client_secrets', { key: stack.voiced.keys.alice,
+            type: 'application/json', body: JSON.stringify({ session }) });
+        assert.equal(minted.status, 200, minted.text);
+        return minted.json.value;
+    };
+    const talk = await mint({ type: 'realtime', model: 'gpt-realtime-mini' });
+    const heard = await mint({ type: 'transcription' });
+    const made = await postOffer(post, '/v1/realtime/calls', { key: talk });
+    assert.equal(made.status, 201, made.text);
+    const call = up.http.calls.get(callOf(made));
+    assert.equal(JSON.parse(call.parts.session).model, 'gpt-realtime-mini');
+    for (const [key, type] of [[talk, 'transcription'], [heard, 'realtime']]) {
+        const answer = await post('/v1/realtime/calls', { key,
+            type: 'multipart/form-data; boundary=b', body: [['sdp', offer],
+                ['session', JSON.stringify({ type })]].map(([name, body]) => '--b\r\n' +
+                `Content-Disposition: form-data; name="${name}"\r\n\r\n${body}\r\n`)
+                .join('') + '--b--\r\n' });
+        assert.equal(answer.status, 403, answer.text);
+        assert.equal(answer.json.error.code, 'session_type_not_allowed');
+    }
+    await attached(up, call.id);
+    up.http.endCall(call.id);
+    await until(async () => (await stack.voiced.sessions()).length === 0, 'the call to end');
 });
 
 test('the policy holds for a SIP call that is taken', async (t) => {

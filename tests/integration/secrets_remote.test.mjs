@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { refused } from './lib/client.mjs';
 import { until } from './lib/process.mjs';
 import { startRemoteStack } from './lib/remote.mjs';
 
@@ -55,4 +56,14 @@ test('R1.4 a transcription secret needs an upstream and opens its kind', async (
     assert.equal(answer.json.session.object, 'realtime.transcription_session');
     assert.equal(answer.json.session.audio.input.transcription.model, 'gpt-4o-transcribe');
     assert.ok(!('output' in answer.json.session.audio));
+    // And no other kind, nor does one of a conversation open this one.
+    const talk = await stack.request('/v1/realtime/client_secrets', { method: 'POST',
+        headers: bearer(stack.voiced.keys.app) });
+    for (const [value, query] of [[answer.json.value, 'intent=realtime&model=gpt-realtime'],
+        [talk.json.value, 'intent=transcription']]) {
+        const no = await refused({ port: stack.nginx.port, path: `/v1/realtime?${query}`,
+            headers: bearer(value) });
+        assert.equal(no.status, 403, query);
+        assert.equal(no.json.error.code, 'intent_not_allowed');
+    }
 });
