@@ -2,6 +2,7 @@
 
 #include "api/api_call_session.h"
 
+#include "codec/client_filter.h"
 #include "codec/session_merge.h"
 #include "codec/session_opening.h"
 
@@ -124,13 +125,52 @@ settings_tree(const struct api_call_session *s, const struct policy *policy)
     return whole;
 }
 
+/* What a policy that allows all else does not: another model, by whatever name
+ * it is named. A stricter one has been applied by who asks, or refuses calls.
+ * 0, or rq is answered. */
+static int
+policy_check(const struct api_call_session *s, struct gate_request *rq,
+             const struct policy *policy)
+{
+    struct client_filter filter = {.policy = policy, .model = s->model};
+    struct realtime_peek peek;
+    char *event = NULL;
+    int result;
+
+    if (policy->client_update != POLICY_UPDATE_ALLOW)
+        return 0;
+    if (asprintf(&event, "{\"type\":\"session.update\",\"session\":%s}",
+                 s->asked)
+        < 0) {
+        gate_answer_busy(rq);
+        return UV_ENOMEM;
+    }
+    result = realtime_peek(event, strlen(event), &peek) == REALTIME_SOUND
+                 ? client_filter_apply(&filter, &peek, event, strlen(event))
+                 : UV_EINVAL;
+    if (result == UV_ENOMEM)
+        gate_answer_busy(rq);
+    else if (result)
+        api_error(rq, result == UV_EACCES ? 403 : 400,
+                  filter.error.code ? filter.error.code : "invalid_value",
+                  filter.error.message ? filter.error.message
+                                       : "The session can't be read.",
+                  filter.error.param);
+    free(filter.text);
+    free(event);
+    return result;
+}
+
 static int
 texts_make(struct api_call_session *s, struct gate_request *rq,
            const struct policy *policy, const json_t *asked)
 {
     json_t *whole = NULL;
+    int result;
 
     s->asked = json_dumps(asked, JSON_COMPACT);
+    if (s->asked && (result = policy_check(s, rq, policy)) != 0)
+        return result;
     if (s->asked)
         whole = settings_tree(s, policy);
     if (whole)

@@ -124,8 +124,6 @@ policy_check(struct secret_session *s, const struct policy *policy,
     char *event;
     int result;
 
-    if (policy->client_update == POLICY_UPDATE_ALLOW)
-        return 0;
     if (asprintf(&event, "{\"type\":\"session.update\",\"session\":%s}", text)
         < 0)
         return UV_ENOMEM;

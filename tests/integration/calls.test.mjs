@@ -126,6 +126,10 @@ test('R2.3 calls', async (t) => {
             [400, 'invalid_session', form([['sdp', sdp, offer], ['session', 'a/b', '[]']])],
             [400, 'invalid_session', form([['sdp', sdp, offer],
                 ['session', 'a/b', '{"model":"a","model":"b"}']])],
+            [403, 'forbidden', form([['sdp', sdp, offer],
+                ['session', 'a/b', '{"type":"realtime","prompt":{"id":"p","model":"gpt-4"}}']])],
+            [400, 'invalid_event', form([['sdp', sdp, offer],
+                ['session', 'a/b', '{"type":"realtime","Model":"gpt-4"}']])],
             [404, 'model_not_found', form([['sdp', sdp, offer],
                 ['session', 'a/b', '{"type":"realtime","model":"gpt-4"}']])],
         ];

@@ -248,6 +248,15 @@ test('what the policy forbids a client it forbids a minted session', async (t) =
         assert.equal(answer.json.error.code, 'forbidden');
         assert.equal(answer.json.error.param, `session.${Object.keys(session)[0]}`);
     }
+    // Nor is another model to be had by another name, where all else is allowed.
+    const open = await startLocalStack(t, { voiced: { auth: 'keys', keys: ['app'] },
+        policy: 'voice_model gpt-realtime;' });
+    for (const [session, status] of [[{ Model: 'gpt-other' }, 400],
+        [{ prompt: { id: 'pmpt_1', model: 'gpt-other' } }, 403]]) {
+        const answer = await mint(open, open.voiced.keys.app,
+            { session: { type: 'realtime', ...session } });
+        assert.equal(answer.status, status, answer.text);
+    }
     // Without a store a secret is good where it was minted.
     const { value, session } = await mustMint(stack, key, { session: { type: 'realtime',
         audio: { input: { turn_detection: null } } } });
