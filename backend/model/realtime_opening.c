@@ -247,6 +247,10 @@ on_wire_closed(void *arg, const struct realtime_end *end)
         return;
     }
     realtime_fault_of_end(&fault, end);
+    /* A text that was cut may hold a part of it only. */
+    if (end->refusal
+        && upstream_key_is_in(realtime_opening_upstream(o), end->refusal))
+        realtime_fault_blank(&fault);
     attempt_failed(o, &fault, realtime_end_text(end));
 }
 

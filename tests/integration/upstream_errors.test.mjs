@@ -68,6 +68,15 @@ test('an upstream that refuses', async (t) => {
     });
 });
 
+test('a key that is longer than what is told of a refusal', async (t) => {
+    const key = `sk-${'0123456789abcdef'.repeat(30)}`;
+    const { up, connect } = await start(t, { key });
+    up.refuse(400, errorBody('odd', `Wrong: ${key}, which is nobody's.`));
+    const { error } = await refusal(t, connect);
+    assert.equal(error.code, 'upstream_refused');
+    assert.doesNotMatch(error.message, /sk-0123/);
+});
+
 test('an upstream that does not answer as it should', async (t) => {
     const { up, connect } = await start(t);
     const cases = [
