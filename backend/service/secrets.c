@@ -213,18 +213,27 @@ entry_add(struct secrets *s, const uint8_t hash[STORE_HASH_BYTES],
     return 0;
 }
 
-static unsigned
-tenant_count(const struct secrets *s, const char *tenant, int64_t now)
+/* Whether the grant's tenant may have one more. */
+static bool
+tenant_has_room(const struct secrets *s, const struct grant *grant, int64_t now)
 {
     const struct entry *e;
+    size_t bytes = grant->bytes;
     unsigned n = 0;
 
+    /* Counting goes through all: only when there may be as many. */
+    if (s->count < SECRETS_TENANT_MAX
+        && s->bytes + bytes <= SECRETS_TENANT_BYTES)
+        return true;
     TAILQ_FOREACH(e, &s->order, in_order)
     {
-        n += e->grant->base.expires_ms > now
-             && strcmp(e->grant->base.tenant, tenant) == 0;
+        if (e->grant->base.expires_ms <= now
+            || strcmp(e->grant->base.tenant, grant->base.tenant) != 0)
+            continue;
+        n++;
+        bytes += e->grant->bytes;
     }
-    return n;
+    return n < SECRETS_TENANT_MAX && bytes <= SECRETS_TENANT_BYTES;
 }
 
 /* --- minting */
@@ -285,10 +294,7 @@ memory_put(struct secrets *s, const uint8_t hash[STORE_HASH_BYTES],
     int result = UV_EBUSY;
 
     uv_mutex_lock(&s->lock);
-    /* Counting goes through all: only when there may be as many. */
-    if (s->count < SECRETS_TENANT_MAX
-        || tenant_count(s, grant->base.tenant, s->wall_ms())
-               < SECRETS_TENANT_MAX)
+    if (tenant_has_room(s, grant, s->wall_ms()))
         result = entry_add(s, hash, grant);
     uv_mutex_unlock(&s->lock);
     return result;

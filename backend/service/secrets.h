@@ -27,6 +27,7 @@
 #define SECRETS_MAX          65536               /* in memory */
 #define SECRETS_TENANT_MAX   8192                /* of them of one tenant */
 #define SECRETS_MEMORY_BYTES (64u * 1024 * 1024) /* of their sessions */
+#define SECRETS_TENANT_BYTES (16u * 1024 * 1024) /* of those of one tenant */
 
 struct secrets;
 
@@ -77,7 +78,7 @@ int secrets_prepare(struct secrets *s, const struct secret_request *request,
 /*
  * Makes it good. 0: it is. 1: it will be when `done` says 0; then only may the
  * client be told. UV_EBUSY (no room, or the tenant has its
- * SECRETS_TENANT_MAX), UV_E2BIG, UV_ENOMEM. Done's errors are the store's.
+ * SECRETS_TENANT_MAX or _BYTES), UV_E2BIG, UV_ENOMEM. Done's errors are the store's.
  */
 int secrets_keep(struct secrets *s, const struct secret_request *request,
                  const struct secret_minted *minted, secrets_done_h *done,
