@@ -11,6 +11,9 @@
 /* A quotation is found when it is this long at least twice over. */
 #define QUOTE_BYTES 24
 
+/* A longer text is not looked through: that takes the product of both. */
+#define QUOTE_TEXT_MAX 8192
+
 int
 session_scrub_open(struct session_scrub *s, const json_t *settings)
 {
@@ -96,7 +99,8 @@ instructions_of_client(const struct session_scrub *s, const char *text)
     }
 }
 
-/* Whether the text quotes the hidden one: as a whole, or a longer piece. */
+/* Whether the text quotes the hidden one, as a whole or a longer piece, or may
+ * for all that can be known in time. */
 static bool
 is_quoting(const struct session_scrub *s, const char *text)
 {
@@ -106,6 +110,8 @@ is_quoting(const struct session_scrub *s, const char *text)
         return false;
     struct realtime_span own = trimmed(hidden);
     size_t bytes = strlen(text);
+    if (own.bytes && bytes > QUOTE_TEXT_MAX)
+        return true;
     if (own.bytes && memmem(text, bytes, own.text, own.bytes))
         return true;
     for (size_t at = 0; at + QUOTE_BYTES <= bytes; at += QUOTE_BYTES)

@@ -526,6 +526,33 @@ test_scrub(void **state)
     policy_cache_clear();
 }
 
+/* What is too long to be looked through is not shown. */
+static void
+test_scrub_long(void **state)
+{
+    const struct policy *policy =
+        policy_of("{\"client_update\":\"deny\",\"instructions\":\"" OWN "\"}");
+    struct session_scrub s = {.policy = policy, .id = "s"};
+    size_t bytes = 1024 * 1024;
+    char *in = malloc(bytes + 64);
+    struct session_event e;
+
+    (void) state;
+    int head =
+        snprintf(in, 64, "{\"type\":\"error\",\"error\":{\"message\":\"");
+    memset(in + head, 'x', bytes);
+    memcpy(in + head + bytes, "\"}}", sizeof("\"}}"));
+    assert_int_equal(session_event_open(&e, in, strlen(in)), 0);
+    assert_int_equal(session_scrub_look(&s, &e), SCRUB_CHANGED);
+    assert_int_equal(session_event_render(&e), 0);
+    assert_string_equal(e.json, "{\"type\":\"error\",\"error\":{"
+                                "\"message\":\"The model refuses this.\"}}");
+    session_event_close(&e);
+    free(in);
+    policy_put(&policy);
+    policy_cache_clear();
+}
+
 /* Under deny the bound session's instructions are the server's too; under
  * allow they are what the client would have sent. */
 static void
@@ -639,6 +666,7 @@ main(void)
         cmocka_unit_test(test_strict_usage),
         cmocka_unit_test(test_strict_types),
         cmocka_unit_test(test_scrub),
+        cmocka_unit_test(test_scrub_long),
         cmocka_unit_test(test_scrub_bound),
         cmocka_unit_test(test_hidden_items_up),
         cmocka_unit_test(test_truncate_up),
