@@ -30,6 +30,7 @@
 #define QUERY_BYTES     8192 /* NGINX takes no longer request line by default */
 #define SAFETY_ID_BYTES (UPSTREAM_SAFETY_ID_MAX + 1)
 #define RETRY_AFTER     "5"
+#define BESIDE_MAX      4 /* sessions beside calls, for each that is allowed */
 
 /* What a request has been found to want; everything in it is of the request
  * thread but the job. */
@@ -495,6 +496,23 @@ session_open(struct connect *c)
     answer_busy(c->rq, "server_busy", "There is no memory left.");
 }
 
+/* A session beside a call is none of those that the tenant may have, but takes
+ * the same room: it may have a few for each. */
+static bool
+beside_check(struct connect *c)
+{
+    uint64_t sessions = c->api->config->limits.sessions;
+
+    if (!sessions
+        || session_registry_count_of(c->api->sessions, api_tenant(c->rq))
+               < sessions * (1 + BESIDE_MAX))
+        return true;
+    gate_add_header(c->rq, "Retry-After", RETRY_AFTER);
+    api_error(c->rq, 429, "realtime_session_limit",
+              tenant_refusal_text(TENANT_SESSIONS), NULL);
+    return false;
+}
+
 /* A session beside a call: what it is was settled when the call was made. */
 static void
 on_call(struct gate_request *rq, struct api_context *api,
@@ -510,7 +528,8 @@ on_call(struct gate_request *rq, struct api_context *api,
 
     if (!policy_check(&c))
         return;
-    session_open(&c);
+    if (beside_check(&c))
+        session_open(&c);
     policy_put(&c.policy);
 }
 

@@ -243,6 +243,30 @@ entry_json(const struct session_entry *entry, uint64_t now_ms)
                                           memory_order_relaxed));
 }
 
+static unsigned
+entries_count(const struct session_entry *entry, const char *tenant)
+{
+    unsigned n = 0;
+
+    for (; entry; entry = entry->next)
+        n += strcmp(entry->tenant, tenant) == 0;
+    return n;
+}
+
+unsigned
+session_registry_count_of(struct session_registry *r, const char *tenant)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&r->mutex);
+    for (unsigned i = 0; i < r->place_count; i++) {
+        n += entries_count(r->places[i].first, tenant);
+        n += entries_count(r->places[i].asking, tenant);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return n;
+}
+
 /* A name that is no UTF-8 costs its entry, never the list. */
 static void
 entries_append(json_t *list, const struct session_entry *entry, uint64_t now_ms)

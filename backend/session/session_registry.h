@@ -72,6 +72,9 @@ void session_registry_end_all(struct session_registry *r);
 
 /* Slots taken: reserved ones and entries. Any thread. */
 unsigned session_registry_count(const struct session_registry *r);
+/* Entries of the tenant. Any thread; takes as long as there are entries. */
+unsigned session_registry_count_of(struct session_registry *r,
+                                   const char *tenant);
 
 /* JSON array text of live sessions (malloc'ed, given, NULL: no memory): id,
  * tenant, model, state, loop, age_ms, up_messages, down_messages,

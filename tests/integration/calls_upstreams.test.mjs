@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { attached, callOf, poster, postOffer, PROVIDER_KEY, startCalls } from './lib/calls.mjs';
+import { refused } from './lib/client.mjs';
 import { startStack } from './lib/stack.mjs';
 import { until } from './lib/process.mjs';
 import { Upstream } from './lib/upstream.mjs';
@@ -70,7 +71,7 @@ test('an upstream without calls has no WebRTC', async (t) => {
 
 test('limits hold for calls too', async (t) => {
     const { up, stack, post } = await startCalls(t, { voiced: { settings: {
-        limits: { sessions: 1, session: '2s' } } } });
+        limits: { sessions: 1, session: '4s' } } } });
     const answer = await postOffer(post);
     assert.equal(answer.status, 201, answer.text);
     const id = callOf(answer);
@@ -79,7 +80,16 @@ test('limits hold for calls too', async (t) => {
     assert.equal(second.status, 429);
     assert.equal(second.json.error.code, 'realtime_session_limit');
     // Beside a call there is room: it is no session of its own.
-    const beside = await stack.connect(t, { path: `/v1/realtime?call_id=${id}` });
+    const path = `/v1/realtime?call_id=${id}`;
+    const beside = await stack.connect(t, { path });
+    // But not for as many as there is room for at all.
+    for (let n = 2; n <= 4; n++) {
+        await stack.connect(t, { path });
+    }
+    await until(async () => (await stack.voiced.sessions()).length === 5, 'all of them');
+    const many = await refused({ port: stack.nginx.port, path });
+    assert.equal(many.status, 429);
+    assert.equal(many.json.error.code, 'realtime_session_limit');
     const summary = await stack.voiced.summary(id.replace('rtc_', 'sess_'));
     assert.equal(summary.ended, 'session_limit');
     await until(() => up.http.calls.get(id).verbs[0]?.verb === 'hangup', 'the hang-up');
