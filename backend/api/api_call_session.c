@@ -30,8 +30,8 @@ model_is_sound(const char *name)
                                 "abcdefghijklmnopqrstuvwxyz"
                                 "0123456789._-:/@+";
 
-    return strlen(name) < API_CALL_MODEL_BYTES
-           && name[strspn(name, chars)] == 0;
+    return strlen(name) < API_CALL_MODEL_BYTES && name[strspn(name, chars)] == 0
+           && strcmp(name, ".") != 0 && !strstr(name, "..");
 }
 
 static int

@@ -87,7 +87,8 @@ answer_busy(struct gate_request *rq, const char *code, const char *message)
     gate_answer(rq, &answer);
 }
 
-/* A name that is safe in a log line and in a URL. */
+/* A name that is safe in a log line and in a URL, where it may be a part of the
+ * path: it leads to no other. */
 static bool
 model_name_is_sound(const char *name)
 {
@@ -95,7 +96,8 @@ model_name_is_sound(const char *name)
                                 "abcdefghijklmnopqrstuvwxyz"
                                 "0123456789._-:/@+";
 
-    return name[strspn(name, chars)] == 0;
+    return name[strspn(name, chars)] == 0 && strcmp(name, ".") != 0
+           && !strstr(name, "..");
 }
 
 /* Every function of this row: true, or the request is answered and gone. */

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { refused } from './lib/client.mjs';
 import { until } from './lib/process.mjs';
 import { startLocalStack } from './lib/stack.mjs';
 import { Upstream } from './lib/upstream.mjs';
@@ -66,6 +67,17 @@ test('an upstream that refuses', async (t) => {
         client.sayText('hello');
         assert.equal((await client.respond()).status, 'completed');
     });
+});
+
+test('no model is a way to another path of the upstream', async (t) => {
+    const { up, stack } = await start(t);
+    const before = up.requests.length;
+    for (const model of ['..', '.', '../x', 'a/../../b', 'a%2F..%2Fb', '%2e%2e']) {
+        const no = await refused({ port: stack.nginx.port, path: `/v1/realtime?model=${model}` });
+        assert.equal(no.status, 404, model);
+        assert.equal(no.json.error.code, 'model_not_found');
+    }
+    assert.equal(up.requests.length, before);
 });
 
 test('a key that is longer than what is told of a refusal', async (t) => {
