@@ -19,6 +19,7 @@ struct upstream {
     const struct config_upstream *config;
     struct upstream_set *set;
     char *host;
+    char *quoted; /* the key as JSON may have it; NULL: as it is */
     struct metric *connections;
     /* Below: under the set's mutex. */
     unsigned connected;
@@ -46,6 +47,26 @@ name_is_sound(const char *name)
                   == bytes;
 }
 
+/* Some writers of JSON escape the slashes too. */
+static int
+quoted_make(struct upstream *u)
+{
+    const char *key = u->config->key;
+    char *to;
+
+    if (!key || !strpbrk(key, "/\"\\"))
+        return 0;
+    to = u->quoted = calloc(2, strlen(key) + 1);
+    if (!to)
+        return UV_ENOMEM;
+    for (; *key; key++) {
+        if (strchr("/\"\\", *key))
+            *to++ = '\\';
+        *to++ = *key;
+    }
+    return 0;
+}
+
 static int
 upstream_init(struct upstream *u, struct upstream_set *set,
               const struct config_upstream *config)
@@ -66,7 +87,16 @@ upstream_init(struct upstream *u, struct upstream_set *set,
              config->name);
     u->connections =
         metric_register(METRIC_GAUGE, name, "WebSockets to an upstream");
-    return u->host ? 0 : UV_ENOMEM;
+    return u->host ? quoted_make(u) : UV_ENOMEM;
+}
+
+static void
+upstream_deinit(struct upstream *u)
+{
+    if (u->quoted)
+        explicit_bzero(u->quoted, strlen(u->quoted));
+    free(u->quoted);
+    free(u->host);
 }
 
 int
@@ -104,7 +134,7 @@ upstream_set_destroy(struct upstream_set **sp)
         LOG(ALERT, "upstream", "event=destroyed connections_left=%zu",
             set->connected);
     for (size_t i = 0; i < set->count; i++)
-        free(set->items[i].host);
+        upstream_deinit(&set->items[i]);
     pthread_mutex_destroy(&set->mutex);
     free(set);
 }
@@ -328,21 +358,39 @@ upstream_headers_free(char ***headers)
     free(list);
 }
 
+/* Where the key stands, however it is written; NULL: nowhere. */
+static const char *
+key_find(const struct upstream *u, const char *text, size_t *bytes)
+{
+    const char *key = u->config->key;
+    const char *at;
+
+    if (!key || strlen(key) < KEY_TEXT_MIN)
+        return NULL;
+    *bytes = strlen(key);
+    at = strstr(text, key);
+    if (at || !u->quoted)
+        return at;
+    *bytes = strlen(u->quoted);
+    return strstr(text, u->quoted);
+}
+
 bool
 upstream_key_is_in(const struct upstream *u, const char *text)
 {
-    const char *key = u->config->key;
+    size_t bytes;
 
-    return key && strlen(key) >= KEY_TEXT_MIN && strstr(text, key) != NULL;
+    return key_find(u, text, &bytes) != NULL;
 }
 
 void
 upstream_key_hide(const struct upstream *u, char *text)
 {
-    while (upstream_key_is_in(u, text)) {
-        size_t bytes = strlen(u->config->key);
-        memset(strstr(text, u->config->key), '*', bytes);
-    }
+    const char *at;
+    size_t bytes;
+
+    while ((at = key_find(u, text, &bytes)) != NULL)
+        memset(text + (at - text), '*', bytes);
 }
 
 /* --- connections */

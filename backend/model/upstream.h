@@ -84,7 +84,7 @@ void upstream_headers_free(char ***headers);
 /* Printable ASCII, 1 to UPSTREAM_SAFETY_ID_MAX bytes. */
 bool upstream_safety_id_is_sound(const char *id);
 
-/* Whether the text holds its key. */
+/* Whether the text holds its key, plain or as a JSON string has it. */
 bool upstream_key_is_in(const struct upstream *u, const char *text);
 /* Puts asterisks in its place wherever it stands. */
 void upstream_key_hide(const struct upstream *u, char *text);

@@ -231,6 +231,15 @@ test_key_is_found(void **state)
     assert_false(upstream_key_is_in(upstream_at(set, 0), "bad key sk-test"));
     assert_false(upstream_key_is_in(upstream_at(set, 1), "bad key"));
     upstream_set_destroy(&set);
+
+    char quote[] = "{\"message\":\"bad ab\\/cd+ef\\/gh, ab/cd+ef/gh\"}";
+    list[0].key = (char *) "ab/cd+ef/gh";
+    assert_int_equal(upstream_set_create(&set, list, 1), 0);
+    assert_true(upstream_key_is_in(upstream_at(set, 0), quote));
+    upstream_key_hide(upstream_at(set, 0), quote);
+    assert_string_equal(quote,
+                        "{\"message\":\"bad *************, ***********\"}");
+    upstream_set_destroy(&set);
 }
 
 /* --- the set */
