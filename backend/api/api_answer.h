@@ -58,6 +58,7 @@ struct api_context {
     const struct server_config *config;
     const char *model_name; /* what /health says; NULL: none */
     _Atomic bool ready;
+    atomic_uint secret_checks; /* requests that wait for one */
     _Atomic bool draining;
 };
 

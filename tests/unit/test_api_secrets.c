@@ -118,6 +118,7 @@ rig_start(enum auth_mode mode, bool with_store, uint64_t requests)
     struct store_driver *base = &driver.base;
 
     memset(&rig.config, 0, sizeof(rig.config));
+    rig.config.max_parked = 16;
     rig.listen_fd = cfg.listen_fd;
     rig.config.auth.mode = mode;
     rig.api = (struct api_context){.config = &rig.config};
@@ -365,6 +366,33 @@ more_than_may_wait(void **state)
     rig_stop();
 }
 
+/* Made up keys don't take all the places where requests wait. */
+static void
+keys_of_nobody(void **state)
+{
+    int fds[2];
+
+    (void) state;
+    rig_start(AUTH_KEYS, true, 0);
+    rig.config.max_parked = 4; /* a quarter, and one more */
+    driver.gated = true;
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < 2; i++) {
+            fds[i] = ask("/bound", unknown, NULL);
+            wait_for_parked((unsigned) i + 1);
+        }
+        expect("/bound", unknown, NULL, "\"code\":\"overloaded\"");
+        driver.result = UV_ENOENT;
+        for (int i = 0; i < 2; i++)
+            uv_sem_post(&driver.let);
+        for (int i = 0; i < 2; i++)
+            expect_answer(fds[i], "invalid_api_key");
+        while (atomic_load(&rig.api.secret_checks))
+            usleep(1000);
+    }
+    rig_stop();
+}
+
 static void
 requests_of_a_tenant(void **state)
 {
@@ -391,6 +419,7 @@ main(void)
         cmocka_unit_test(a_stream_waits_for_the_store),
         cmocka_unit_test(one_that_goes_while_it_waits),
         cmocka_unit_test(more_than_may_wait),
+        cmocka_unit_test(keys_of_nobody),
         cmocka_unit_test(requests_of_a_tenant),
     };
 
