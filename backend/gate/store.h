@@ -122,8 +122,8 @@ int store_secret_get(struct store *store, const uint8_t hash[STORE_HASH_BYTES],
 int store_secret_revoke(struct store *store, const char *tenant, const char *id,
                         store_done_h *done, void *arg);
 
-/* get: one row; tenant NULL: of whichever tenants have one by this id. end:
- * reads tenant, id, reason; UV_ENOENT if it had ended. */
+/* get: tenant NULL: of all. end: reads tenant, id, reason; UV_ENOENT: it had
+ * ended. */
 int store_call_put(struct store *store, const struct store_call *call,
                    store_done_h *done, void *arg);
 int store_call_get(struct store *store, const char *tenant, const char *id,

@@ -78,7 +78,8 @@ int secrets_prepare(struct secrets *s, const struct secret_request *request,
 /*
  * Makes it good. 0: it is. 1: it will be when `done` says 0; then only may the
  * client be told. UV_EBUSY (no room, or the tenant has its
- * SECRETS_TENANT_MAX or _BYTES), UV_E2BIG, UV_ENOMEM. Done's errors are the store's.
+ * SECRETS_TENANT_MAX or _BYTES), UV_E2BIG, UV_ENOMEM. Done's errors are the
+ * store's.
  */
 int secrets_keep(struct secrets *s, const struct secret_request *request,
                  const struct secret_minted *minted, secrets_done_h *done,
