@@ -5,6 +5,7 @@
 #include "base/config_table.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,7 +283,8 @@ key_of_file(struct config_upstream *up, struct finding *f)
     char line[KEY_BYTES + 3] = "";
     FILE *file = fopen(up->key_file, "re");
     if (!file)
-        return blame(f, "key_file", "can't be read");
+        return blame(f, "key_file", "can't be read: %s",
+                     uv_strerror(uv_translate_sys_error(errno)));
     const char *text = fgets(line, sizeof(line), file);
     fclose(file);
     int result = key_take(up, text ? text : "", "key_file", f);
@@ -315,7 +317,8 @@ config_upstream_check(const struct config_upstream *up, const char **row,
     if (result)
         return result;
     if (up->ca_file[0] && access(up->ca_file, R_OK) != 0)
-        return blame(&f, "ca_file", "can't be read");
+        return blame(&f, "ca_file", "can't be read: %s",
+                     uv_strerror(uv_translate_sys_error(errno)));
     if (up->ping_interval_ms >= up->read_timeout_ms)
         return blame(&f, "ping_interval", "is not less than read_timeout");
     if (up->key_env[0] && up->key_file[0])
