@@ -42,6 +42,7 @@ struct realtime_opening {
     struct realtime_fault now;  /* OPENING_REFUSED: of this one */
     struct loop_task task;      /* tells a failure */
     bool posted;
+    bool is_session; /* not a link to be kept warm */
     char *id, *model, *call_id, *intent, *safety_id;
 };
 
@@ -167,6 +168,20 @@ attempt_failed(struct realtime_opening *o, struct realtime_fault *fault,
     attempt_next(o);
 }
 
+/* Links are kept warm around the clock: their openings are no news. */
+static void
+opened_log(const struct realtime_opening *o)
+{
+    enum log_level level = o->is_session ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+    struct upstream *u = realtime_opening_upstream(o);
+
+    if (log_enabled(level))
+        log_write(level, o->id,
+                  "event=upstream_open upstream=%s host=%s took_ms=%llu",
+                  upstream_name(u), upstream_host(u),
+                  (unsigned long long) (clock_now_ms() - o->since_ms));
+}
+
 /* This upstream it is. */
 static void
 opened(struct realtime_opening *o, const char *json, size_t bytes)
@@ -178,9 +193,7 @@ opened(struct realtime_opening *o, const char *json, size_t bytes)
 
     upstream_succeeded(u);
     attempt_count(o, REALTIME_FAULT_NONE);
-    LOG(INFO, o->id, "event=upstream_open upstream=%s host=%s took_ms=%llu",
-        upstream_name(u), upstream_host(u),
-        (unsigned long long) (clock_now_ms() - o->since_ms));
+    opened_log(o);
     opening_free(o);
     handlers.on_opened(arg, &wire, json, bytes);
 }
@@ -239,6 +252,7 @@ on_wire_closed(void *arg, const struct realtime_end *end)
 {
     struct realtime_opening *o = arg;
     struct realtime_fault fault;
+    char status[32] = "";
 
     o->wire = NULL;
     if (o->state == OPENING_REFUSED) {
@@ -251,7 +265,9 @@ on_wire_closed(void *arg, const struct realtime_end *end)
     if (end->refusal
         && upstream_key_is_in(realtime_opening_upstream(o), end->refusal))
         realtime_fault_blank(&fault);
-    attempt_failed(o, &fault, realtime_end_text(end));
+    if (end->fault == WS_FAULT_STATUS)
+        snprintf(status, sizeof(status), "HTTP status %u", end->status);
+    attempt_failed(o, &fault, *status ? status : realtime_end_text(end));
 }
 
 static const struct realtime_wire_handlers wire_handlers = {
@@ -329,6 +345,8 @@ static int
 opening_fill(struct realtime_opening *o, const struct model_link_config *cfg)
 {
     int result = text_copy(&o->id, cfg->session_id);
+
+    o->is_session = o->id && strncmp(o->id, "sess_", 5) == 0;
 
     if (!result)
         result = text_copy(&o->model, cfg->model);

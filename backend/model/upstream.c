@@ -437,6 +437,9 @@ void
 upstream_succeeded(struct upstream *u)
 {
     pthread_mutex_lock(&u->set->mutex);
+    if (u->failures)
+        LOG(NOTICE, "upstream", "upstream=%s state=up failures=%u",
+            u->config->name, u->failures);
     u->failures = 0;
     u->down_until_ms = 0;
     pthread_mutex_unlock(&u->set->mutex);
