@@ -38,16 +38,14 @@ struct session {
     struct event_bus *events;
     struct session_client client;
     struct model_link *link; /* NULL before it is open, and after */
+    const char *server;      /* the name of the last one it had */
     const struct policy *policy;
     struct session_up up;
     struct session_down down;
     struct session_drain *drain;   /* NULL unless draining */
     struct session_limits *limits; /* NULL: none */
     uv_timer_t timer; /* while starting: the start; then: a full queue */
-    uint8_t state;
-    uint8_t client_leg;
-    uint8_t upstream;
-    uint8_t reason;
+    uint8_t state, client_leg, upstream, reason;
     uint16_t close_code;
     uint16_t refs;
     uint32_t rtt_us;
@@ -89,9 +87,9 @@ static void
 session_free(struct session *s)
 {
     struct session_summary summary = {
-        .id = s->id,
+        .entry = &s->entry,
         .reason = session_end_text(s->reason),
-        .model = s->entry.model,
+        .upstream = s->server,
         .code = s->close_code,
         .duration_ms = s->ended_ms - s->entry.since_ms,
         .turns = s->down.latency.turns,
@@ -213,7 +211,7 @@ on_down_open(void *arg)
         uv_timer_stop(&s->timer);
     upstream_enter(s, UPSTREAM_READY);
     if (s->state == SESSION_STARTING) {
-        session_setup_count(s->accepted_us);
+        session_live_tell(&s->entry, model_link_name(s->link), s->accepted_us);
         state_enter(s, SESSION_LIVE);
     }
     session_up_open(&s->up);
@@ -445,6 +443,7 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
 {
     struct session *s = arg;
 
+    s->server = model_link_name(s->link);
     s->link = NULL;
     upstream_enter(s, UPSTREAM_LOST);
     if (ws_close_code_is_valid(code))

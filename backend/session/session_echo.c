@@ -115,11 +115,10 @@ on_closed(void *arg, uint16_t code, const char *reason)
     struct session_echo *e = arg;
     bool drained = e->drained || (e->drain && code == WS_CLOSE_GOING_AWAY);
     struct session_summary summary = {
-        .id = e->id,
+        .entry = &e->entry,
         .reason = e->server_end ? "shutdown"
                   : drained     ? "drained"
                                 : "client_closed",
-        .model = "echo",
         .code = e->server_end ? 1001 : code,
         .duration_ms = clock_now_ms() - e->entry.since_ms,
         .rtt_us = e->rtt_us,

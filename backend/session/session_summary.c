@@ -45,7 +45,8 @@ session_end_count(enum session_end_reason reason)
 }
 
 void
-session_setup_count(uint64_t accepted_us)
+session_live_tell(const struct session_entry *e, const char *upstream,
+                  uint64_t accepted_us)
 {
     static const double bounds[] = {0.1, 0.2, 0.5, 1, 2, 5};
     struct histogram *setup =
@@ -53,21 +54,27 @@ session_setup_count(uint64_t accepted_us)
                            "From a client's request to its session.created.",
                            bounds, sizeof(bounds) / sizeof(bounds[0]));
 
+    LOG(INFO, e->id, "event=session_live upstream=%s model=%s", upstream,
+        e->model);
     histogram_observe(setup, (double) (clock_now_us() - accepted_us) / 1e6);
 }
 
 void
 session_summary_log(const struct session_summary *m)
 {
+    char tenant[SESSION_CLEAN_BYTES];
+
+    session_text_clean(tenant, m->entry->tenant);
     LOG(NOTICE, NULL,
         "session=%s ended=%s code=%u duration_ms=%" PRIu64
         " up_messages=%" PRIu64 " down_messages=%" PRIu64 " up_bytes=%" PRIu64
         " down_bytes=%" PRIu64 " turns=%" PRIu64 " rtt_us=%" PRIu32
-        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64 " model=%s",
-        m->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
+        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64
+        " model=%s upstream=%s tenant=\"%s\"",
+        m->entry->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
         m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
         m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000,
-        m->model);
+        m->entry->model, m->upstream ? m->upstream : "none", tenant);
 }
 
 const char *

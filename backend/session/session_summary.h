@@ -16,9 +16,9 @@
 
 /* The line that every session leaves in the log. */
 struct session_summary {
-    const char *id;
+    const struct session_entry *entry;
     const char *reason;
-    const char *model;
+    const char *upstream; /* that had it last; NULL: none ever did */
     unsigned code;
     uint64_t duration_ms;
     struct stream_link_stats stream;
@@ -28,9 +28,10 @@ struct session_summary {
 };
 void session_summary_log(const struct session_summary *summary);
 
-/* The client has its session.created: observes the time since its request
- * arrived in voice_connection_setup_seconds. */
-void session_setup_count(uint64_t accepted_us);
+/* The client has its session.created: a line in the log, and the time since
+ * its request arrived in voice_connection_setup_seconds. */
+void session_live_tell(const struct session_entry *e, const char *upstream,
+                       uint64_t accepted_us);
 
 /* Counts an end in voiced_sessions_ended_total. */
 void session_end_count(enum session_end_reason reason);

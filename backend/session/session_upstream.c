@@ -33,6 +33,7 @@ struct session_upstream {
     const struct session_upstream_handlers *handlers;
     void *arg;
     struct model_link *inner; /* NULL: none */
+    const char *name;         /* of the last one that was ready */
     struct session_history *history;
     struct session_swap *swap;
     struct session_age age;
@@ -250,7 +251,7 @@ upstream_name_of(const struct model_link *link)
 {
     const struct session_upstream *u = (const struct session_upstream *) link;
 
-    return u->inner ? model_link_name(u->inner) : "none";
+    return u->name ? u->name : "none";
 }
 
 static const struct model_link_ops upstream_ops = {
@@ -294,6 +295,7 @@ on_swap_ready(void *arg, struct model_link *link)
     metric_add(u->phase == PHASE_LOST ? swaps_lost : swaps_age, 1);
     model_link_discard(&u->inner);
     u->inner = link;
+    u->name = model_link_name(link);
     u->is_expired = false;
     model_link_adopt(link, &inner_handlers, u);
     if (u->is_paused)
@@ -444,6 +446,8 @@ on_inner_event(void *arg, const char *json, size_t bytes)
         session_age_start(&u->age, clock_now_ms());
         u->phase = PHASE_READY;
     }
+    if (!u->name && type != REALTIME_ERROR)
+        u->name = model_link_name(u->inner);
     if (type != REALTIME_ERROR)
         u->silent_losses = 0;
     if (session_history_down(u->history, type, json, bytes))

@@ -819,7 +819,7 @@ test_summary(void **state)
                "session=%*s ended=client_closed code=1000 duration_ms=%lu "
                "up_messages=%lu down_messages=%lu up_bytes=%lu "
                "down_bytes=%lu turns=%lu rtt_us=%lu gateway_us=%lu "
-               "stall_ms=%lu model=gpt-realtime",
+               "stall_ms=%lu model=gpt-realtime upstream=",
                &duration, &up, &down, &up_bytes, &down_bytes, &turns, &rtt,
                &gateway, &stall),
         9);
