@@ -116,7 +116,7 @@ api_json(struct gate_request *rq, unsigned status, json_t **tree)
         "{\"error\":{\"message\":\"The answer can't be written.\","
         "\"type\":\"server_error\",\"param\":null,"
         "\"code\":\"internal_error\"}}";
-    char *text = *tree != NULL ? json_dumps(*tree, JSON_COMPACT) : NULL;
+    char *text = *tree != NULL ? json_dumps(*tree, API_JSON) : NULL;
 
     json_decref(*tree);
     *tree = NULL;

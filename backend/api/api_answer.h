@@ -66,6 +66,9 @@ struct api_context {
 typedef void api_handler_h(struct gate_request *rq, struct api_context *api);
 
 /* The caller's tenant ("" = default), once the router let the request in. */
+/* How trees are written: 0.8 as 0.8, not with all that a double holds. */
+#define API_JSON (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 #define API_TENANT_BYTES 64
 #define API_ID_BYTES     128
 const char *api_tenant(struct gate_request *rq);

@@ -34,7 +34,7 @@ api_reply_error(struct api_reply *reply, unsigned status, const char *code,
     api_reply_deinit(reply);
     reply->status = status;
     reply->type = "application/json";
-    reply->body = tree ? json_dumps(tree, JSON_COMPACT) : NULL;
+    reply->body = tree ? json_dumps(tree, API_JSON) : NULL;
     reply->bytes = reply->body ? strlen(reply->body) : 0;
     json_decref(tree);
 }

@@ -193,6 +193,18 @@ effective_lay(struct secret_session *s, const struct policy *policy,
     return result;
 }
 
+/* What a remote model is told by default is not known here: the offline one's
+ * own words would be a lie. */
+static int
+foreign_blank(struct secret_session *s, const struct api_context *api)
+{
+    if (!api->upstreams || !json_object_get(s->effective, "instructions"))
+        return 0;
+    return json_object_set_new(s->effective, "instructions", json_string(""))
+               ? UV_ENOMEM
+               : 0;
+}
+
 static int
 effective_make(struct secret_session *s, const struct api_context *api,
                const struct policy *policy, const json_t *bound)
@@ -212,7 +224,7 @@ effective_make(struct secret_session *s, const struct api_context *api,
                            "The model's name is no plain text.")
                    : result;
     s->effective = json_deep_copy(offline_settings_session(settings));
-    result = s->effective ? 0 : UV_ENOMEM;
+    result = s->effective ? foreign_blank(s, api) : UV_ENOMEM;
     if (!result && !api->upstreams && !cfg.transcription)
         result = offline_check(s, settings, bound);
     if (!result)

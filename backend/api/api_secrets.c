@@ -160,7 +160,7 @@ answer_write(enum mint_kind kind, const struct secret_minted *minted,
 {
     json_t *tree = kind == MINT_GA ? answer_make(minted, session)
                                    : answer_make_beta(minted, session);
-    char *text = tree != NULL ? json_dumps(tree, JSON_COMPACT) : NULL;
+    char *text = tree != NULL ? json_dumps(tree, API_JSON) : NULL;
 
     json_decref(tree);
     return text;

@@ -56,6 +56,7 @@ static const struct route routes[] = {
     {"POST", "/v1/realtime", api_calls_create, CALL_FLAGS}, /* beta */
     {"POST", "/v1/realtime/", api_calls_create, CALL_FLAGS},
     {"POST", "/realtime", api_calls_create, CALL_FLAGS},
+    {"POST", "/realtime/", api_calls_create, CALL_FLAGS},
     {"POST", "/v1/realtime/calls/{id}/hangup", api_calls_hangup, ROUTE_POLICY},
     {"POST", "/v1/realtime/calls/{id}/accept", api_calls_accept, ROUTE_POLICY},
     {"POST", "/v1/realtime/calls/{id}/reject", api_calls_reject, ROUTE_POLICY},
