@@ -46,8 +46,7 @@ struct session {
     struct session_limits *limits; /* NULL: none */
     uv_timer_t timer; /* while starting: the start; then: a full queue */
     uint8_t state, client_leg, upstream, reason;
-    uint16_t close_code;
-    uint16_t refs;
+    uint16_t close_code, refs;
     uint32_t rtt_us;
     uint64_t accepted_us, ended_ms;
     char id[ID_BYTES];
@@ -210,8 +209,9 @@ on_down_open(void *arg)
     if (!s->down.full)
         uv_timer_stop(&s->timer);
     upstream_enter(s, UPSTREAM_READY);
+    s->server = model_link_name(s->link);
     if (s->state == SESSION_STARTING) {
-        session_live_tell(&s->entry, model_link_name(s->link), s->accepted_us);
+        session_live_tell(&s->entry, s->server, s->accepted_us);
         state_enter(s, SESSION_LIVE);
     }
     session_up_open(&s->up);
@@ -443,7 +443,6 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
 {
     struct session *s = arg;
 
-    s->server = model_link_name(s->link);
     s->link = NULL;
     upstream_enter(s, UPSTREAM_LOST);
     if (ws_close_code_is_valid(code))
@@ -456,7 +455,10 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
 static void
 on_link_swapping(void *arg, bool swapping)
 {
-    upstream_enter(arg, swapping ? UPSTREAM_SWAPPING : UPSTREAM_READY);
+    struct session *s = arg;
+
+    upstream_enter(s, swapping ? UPSTREAM_SWAPPING : UPSTREAM_READY);
+    s->server = swapping ? s->server : model_link_name(s->link);
 }
 
 static const struct session_upstream_handlers link_handlers = {
@@ -524,8 +526,7 @@ upstream_open(struct session *s, const struct session_config *cfg)
         return;
     }
     s->refs++;
-    s->up.link = s->link;
-    s->down.link = s->link;
+    s->up.link = s->down.link = s->link;
 }
 
 static void
