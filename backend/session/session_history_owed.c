@@ -86,23 +86,37 @@ event_read(struct history_owed *owed, const json_t *event)
     }
 }
 
+/* The oldest but settings; but those too when there are many. */
+static struct history_owed *
+dispensable(struct history_owed_list *list)
+{
+    struct history_owed *owed = list->first;
+
+    if (list->count >= 2 * SESSION_HISTORY_OWED)
+        return owed;
+    while (owed && owed->type == REALTIME_SESSION_UPDATE)
+        owed = owed->next;
+    return owed;
+}
+
 void
 history_owed_push(struct history_owed_list *list, enum realtime_type type,
                   const json_t *event, const char *json, size_t bytes)
 {
-    struct history_owed *owed = NULL;
+    struct history_owed *owed = NULL, *oldest;
 
-    if (bytes <= SESSION_HISTORY_OWED_MAX)
+    /* Settings are never left out: a session without its policy is none. */
+    if (bytes <= SESSION_HISTORY_OWED_MAX || type == REALTIME_SESSION_UPDATE)
         owed = calloc(1, sizeof(*owed) + bytes + 1);
     if (!owed) {
         list->forgotten++;
         return;
     }
-    while (list->first
+    while ((oldest = dispensable(list)) != NULL
            && (list->count >= SESSION_HISTORY_OWED
                || list->bytes + bytes > SESSION_HISTORY_OWED_MAX)) {
         list->forgotten++;
-        forget(list, list->first);
+        forget(list, oldest);
     }
     owed->type = type;
     owed->bytes = bytes;

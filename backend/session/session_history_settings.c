@@ -22,11 +22,47 @@ void
 history_settings_deinit(struct history_settings *settings)
 {
     free(settings->update);
-    free(settings->tools);
-    free(settings->tools_sent);
+    free(settings->tools.in_force);
+    free(settings->tools.sent);
+    free(settings->instructions.in_force);
+    free(settings->instructions.sent);
 }
 
-/* --- tools whose secrets the model does not show */
+/* --- what the model may not show */
+
+static void
+kept_sent(struct history_kept *kept, const json_t *value)
+{
+    if (!value)
+        return;
+    free(kept->sent);
+    kept->sent = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static void
+kept_refused(struct history_kept *kept)
+{
+    free(kept->sent);
+    kept->sent = NULL;
+}
+
+static void
+kept_settle(struct history_kept *kept)
+{
+    if (!kept->sent)
+        return;
+    free(kept->in_force);
+    kept->in_force = kept->sent;
+    kept->sent = NULL;
+}
+
+static bool
+is_empty(const json_t *value)
+{
+    return !value || json_is_null(value)
+           || (json_is_string(value) && json_string_length(value) == 0)
+           || (json_is_array(value) && json_array_size(value) == 0);
+}
 
 static bool
 has_secrets(const json_t *tools)
@@ -46,34 +82,33 @@ has_secrets(const json_t *tools)
 void
 history_settings_sent(struct history_settings *settings, const json_t *session)
 {
-    const json_t *tools = json_object_get(session, "tools");
-
-    if (!tools)
-        return;
-    free(settings->tools_sent);
-    settings->tools_sent =
-        has_secrets(tools) ? json_dumps(tools, JSON_COMPACT) : strdup("");
+    kept_sent(&settings->tools, json_object_get(session, "tools"));
+    kept_sent(&settings->instructions,
+              json_object_get(session, "instructions"));
 }
 
 void
 history_settings_refused(struct history_settings *settings)
 {
-    free(settings->tools_sent);
-    settings->tools_sent = NULL;
+    kept_refused(&settings->tools);
+    kept_refused(&settings->instructions);
 }
 
-static void
-tools_settle(struct history_settings *settings)
+/* As it was told, where the model shows nothing of it or, of tools, not all. */
+static bool
+kept_apply(const struct history_kept *kept, json_t *session, const char *key)
 {
-    if (!settings->tools_sent)
-        return;
-    free(settings->tools);
-    settings->tools = settings->tools_sent;
-    settings->tools_sent = NULL;
-    if (settings->tools[0])
-        return;
-    free(settings->tools);
-    settings->tools = NULL;
+    json_t *value;
+
+    if (!kept->in_force)
+        return true;
+    value = json_loads(kept->in_force, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+    if (value && !has_secrets(value)
+        && !is_empty(json_object_get(session, key))) {
+        json_decref(value);
+        return true;
+    }
+    return json_object_set_new(session, key, value) == 0;
 }
 
 /* --- the session object */
@@ -192,7 +227,8 @@ history_settings_shown(struct history_settings *settings, const json_t *session)
     if (!json_is_object(session))
         return;
     facts_read(settings, session);
-    tools_settle(settings);
+    kept_settle(&settings->tools);
+    kept_settle(&settings->instructions);
     copy = session_copy(session);
     text = json_dumps(copy, JSON_COMPACT);
     json_decref(copy);
@@ -205,17 +241,15 @@ history_settings_shown(struct history_settings *settings, const json_t *session)
 json_t *
 history_settings_event(const struct history_settings *settings, bool *failed)
 {
-    json_t *session, *tools, *event;
+    json_t *session, *event;
 
     *failed = false;
     if (!settings->update)
         return NULL;
     session = json_loads(settings->update, JSON_ALLOW_NUL, NULL);
-    if (settings->tools) {
-        tools = json_loads(settings->tools, JSON_ALLOW_NUL, NULL);
-        if (json_object_set_new(session, "tools", tools))
-            *failed = true;
-    }
+    if (!kept_apply(&settings->tools, session, "tools")
+        || !kept_apply(&settings->instructions, session, "instructions"))
+        *failed = true;
     event =
         json_pack("{s:s, s:o}", "type", "session.update", "session", session);
     *failed = *failed || !event;

@@ -15,10 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a model may not show as it was told: tools with secrets (mcp), or
+ * anything that another gateway on the way keeps to itself. */
+struct history_kept {
+    char *in_force; /* JSON; NULL: nothing was told */
+    char *sent;     /* on its way */
+};
+
 struct history_settings {
-    char *update;     /* the session of a session.update; NULL: none yet */
-    char *tools;      /* with secrets the model does not show (mcp), in force */
-    char *tools_sent; /* on their way; "" none of that kind */
+    char *update; /* the session of a session.update; NULL: none yet */
+    struct history_kept tools, instructions;
     uint32_t in_bytes_per_ms, out_bytes_per_ms;
     bool by_hand;      /* no turn detection */
     bool auto_answers; /* a turn makes a response by itself */

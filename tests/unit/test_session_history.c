@@ -129,6 +129,32 @@ test_secret_tools(void **state)
     json_decref(events);
 }
 
+/* A model behind another gateway that keeps them to itself. */
+static void
+test_settings_not_shown(void **state)
+{
+    history_up(*state, "{'type':'session.update','session':{'type':'realtime',"
+                       "'instructions':'Be brief.','tools':[{'type':'function',"
+                       "'name':'f','parameters':{}}]}}");
+    assert_true(history_down(
+        *state, "{'type':'session.updated','session':{'type':'realtime',"
+                "'instructions':'','tools':[]}}"));
+    json_t *events = history_replay(*state);
+    history_assert_at(json_array_get(events, 0), "session.instructions",
+                      "Be brief.");
+    history_assert_at(json_array_get(events, 0), "session.tools.0.name", "f");
+    json_decref(events);
+    assert_true(history_down(
+        *state, "{'type':'session.updated','session':{'type':'realtime',"
+                "'instructions':'Be quick.','tools':[{'type':'function',"
+                "'name':'g','parameters':{}}]}}"));
+    events = history_replay(*state);
+    history_assert_at(json_array_get(events, 0), "session.instructions",
+                      "Be quick.");
+    history_assert_at(json_array_get(events, 0), "session.tools.0.name", "g");
+    json_decref(events);
+}
+
 static void
 test_spoken_turns(void **state)
 {
@@ -754,6 +780,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_settings),
         TEST(test_secret_tools),
+        TEST(test_settings_not_shown),
         TEST(test_spoken_turns),
         TEST(test_text_turn),
         TEST(test_order),

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINKS 16
+#define LINKS 32
 #define TEXTS 256
 
 #define CREATED                                                                \
@@ -391,6 +391,27 @@ test_says_something_in_between(void **state)
     assert_false(rig.closed);
 }
 
+/* One that says a word each time, and dies, is not asked for ever. */
+static void
+test_comes_and_goes(void **state)
+{
+    unsigned i = 0;
+
+    (void) state;
+    start(0);
+    say(0, CREATED);
+    for (; i < 20 && !rig.closed; i++) {
+        lose(i, 1006);
+        if (rig.closed)
+            break;
+        turn_for(2);
+        settle(i + 1);
+        say(i + 1, "{\"type\":\"rate_limits.updated\",\"event_id\":\"e\"}");
+    }
+    assert_true(rig.closed);
+    assert_true(i >= 10);
+}
+
 static void
 test_closed_while_swapping(void **state)
 {
@@ -472,6 +493,7 @@ main(void)
         TEST(test_expiry_is_not_told),
         TEST(test_dies_over_and_over),
         TEST(test_says_something_in_between),
+        TEST(test_comes_and_goes),
         TEST(test_closed_while_swapping),
         TEST(test_full_model),
         TEST(test_aged),
