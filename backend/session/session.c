@@ -74,12 +74,6 @@ upstream_enter(struct session *s, enum session_upstream_leg to)
     session_state_enter(&session_upstream_machine, &s->upstream, to, s->id);
 }
 
-static void
-session_tell(const struct session *s, const char *type, const char *reason)
-{
-    session_publish(s->events, &s->entry, type, reason);
-}
-
 /* --- the end */
 
 static void
@@ -99,7 +93,8 @@ session_free(struct session *s)
     session_client_get_stats(&s->client, &summary.stream);
     session_summary_log(&summary);
     session_end_count(s->reason);
-    session_tell(s, "session_end", session_end_text(s->reason));
+    session_publish(s->events, &s->entry, "session_end",
+                    session_end_text(s->reason));
     session_usage_end(&s->down.usage, summary.duration_ms);
     policy_put(&s->policy);
     session_client_deinit(&s->client);
@@ -320,7 +315,7 @@ on_client_attached(void *arg)
     if (s->client_leg == CLIENT_DETACHED)
         client_enter(s, CLIENT_ATTACHED);
     LOG(INFO, s->id, "event=client_resumed");
-    session_tell(s, "session_resumed", NULL);
+    session_publish(s->events, &s->entry, "session_resumed", NULL);
     /* The full queue may have been that of the connection before. */
     if (!session_client_is_full(&s->client))
         session_down_writable(&s->down);
@@ -597,7 +592,7 @@ session_start(const struct session_config *cfg)
                    cfg->start_ms ? cfg->start_ms : SESSION_START_MS, 0);
     client_enter(s, CLIENT_ATTACHED);
     limits_start(s, cfg);
-    session_tell(s, "session_start", NULL);
+    session_publish(s->events, &s->entry, "session_start", NULL);
     upstream_open(s, cfg);
     return 0;
 }

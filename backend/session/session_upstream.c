@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "codec/ws_frame.h"
 #include "session/session_age.h"
+#include "session/session_credit.h"
 #include "session/session_history.h"
 #include "session/session_swap.h"
 #include "session/session_texts.h"
@@ -24,9 +25,6 @@
 #include <string.h>
 
 #define CLOSE_BAD_GATEWAY 1014 /* IANA's registry of close codes */
-
-#define SWAP_COST_MS  1000
-#define CREDIT_MAX_MS 10000
 
 enum upstream_phase { PHASE_OPENING, PHASE_READY, PHASE_MOVING, PHASE_LOST };
 
@@ -46,8 +44,8 @@ struct session_upstream {
     struct session_texts waiting; /* sent while nobody could take it */
     struct session_texts told;    /* by ourselves, not yet given to the user */
     enum upstream_phase phase;
-    uint64_t credit_ms, credited_ms; /* for changes after a loss */
-    unsigned silent_losses; /* since the upstream last said something */
+    struct session_credit credit; /* for changes after losses */
+    unsigned silent_losses;       /* since the upstream last said something */
     bool is_paused;
     bool is_full;    /* the user was told to wait */
     bool is_closing; /* the user wants no more */
@@ -347,22 +345,6 @@ swap_start(struct session_upstream *u)
         finish(u, WS_CLOSE_LOST, "no memory");
 }
 
-/* One that comes and goes all the time is no upstream either: a few changes in
- * a row, and then one a second. */
-static bool
-may_swap(struct session_upstream *u)
-{
-    uint64_t now_ms = clock_now_ms();
-    uint64_t credit_ms = u->credit_ms + now_ms - u->credited_ms;
-
-    u->credited_ms = now_ms;
-    u->credit_ms = credit_ms < CREDIT_MAX_MS ? credit_ms : CREDIT_MAX_MS;
-    if (u->credit_ms < SWAP_COST_MS)
-        return false;
-    u->credit_ms -= SWAP_COST_MS;
-    return true;
-}
-
 /* The old link is gone, whatever was under way on it: what is open is closed
  * towards the client, and the rest is taken over. */
 static void
@@ -434,7 +416,8 @@ on_inner_closed(void *arg, uint16_t code, const char *reason)
         return;
     if (u->is_closing || u->phase == PHASE_OPENING
         || (is_purposeful(code) && !u->is_expired)
-        || ++u->silent_losses > SESSION_UPSTREAM_TRIES || !may_swap(u)) {
+        || ++u->silent_losses > SESSION_UPSTREAM_TRIES
+        || !session_credit_take(&u->credit, clock_now_ms())) {
         finish(u, code, reason);
         return;
     }
@@ -580,8 +563,7 @@ session_upstream_open(struct model_link **lp,
     u->cfg = *cfg;
     u->handlers = handlers;
     u->arg = arg;
-    u->credit_ms = CREDIT_MAX_MS;
-    u->credited_ms = clock_now_ms();
+    session_credit_init(&u->credit, clock_now_ms());
     session_texts_init(&u->waiting);
     session_texts_init(&u->told);
     u->end = (struct loop_task){.run = on_end, .arg = u};

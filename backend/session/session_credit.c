@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "session/session_credit.h"
+
+#define COST_MS 1000
+#define MAX_MS  10000
+
+void
+session_credit_init(struct session_credit *credit, uint64_t now_ms)
+{
+    *credit = (struct session_credit){.left_ms = MAX_MS, .since_ms = now_ms};
+}
+
+bool
+session_credit_take(struct session_credit *credit, uint64_t now_ms)
+{
+    uint64_t left_ms = credit->left_ms + (now_ms - credit->since_ms);
+
+    credit->since_ms = now_ms;
+    credit->left_ms = left_ms < MAX_MS ? left_ms : MAX_MS;
+    if (credit->left_ms < COST_MS)
+        return false;
+    credit->left_ms -= COST_MS;
+    return true;
+}
