@@ -101,6 +101,7 @@ finish(struct session_upstream *u, uint16_t code, const char *reason)
     void *arg = u->arg;
 
     session_swap_cancel(&u->swap);
+    model_link_discard(&u->inner);
     link->on_closed(arg, code, reason);
     upstream_free(u);
 }
