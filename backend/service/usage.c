@@ -407,32 +407,56 @@ row_order(const void *a, const void *b)
                             : strcmp(x->model, y->model);
 }
 
+static void
+rows_free(struct store_usage *rows, size_t count)
+{
+    while (count > 0)
+        free((char *) (uintptr_t) rows[--count].model);
+    free(rows);
+}
+
+/* Under the lock: copies, since a full table drops its oldest rows. NULL: no
+ * memory. */
+static struct store_usage *
+rows_copy(const struct usage *u, const struct store_days *days, size_t *count)
+{
+    struct store_usage *rows = calloc(u->pending.count + 1u, sizeof(*rows));
+    const struct row *row;
+
+    *count = 0;
+    for (size_t i = 0; i < BUCKETS && rows; i++) {
+        LIST_FOREACH(row, &u->pending.buckets[i], in_bucket)
+        {
+            if (row->usage.day < days->from || row->usage.day > days->to
+                || strcmp(row->usage.tenant, days->tenant) != 0)
+                continue;
+            rows[*count] = row->usage;
+            rows[*count].tenant = days->tenant;
+            rows[*count].model = strdup(row->usage.model);
+            if (!rows[(*count)++].model) {
+                rows_free(rows, *count);
+                return NULL;
+            }
+        }
+    }
+    return rows;
+}
+
 /* Without a store: memory's own rows. */
 static int
 memory_tell(struct usage *u, const struct store_days *days, store_usage_h *told,
             void *arg)
 {
-    struct store_usage *rows;
-    size_t count = 0;
-    struct row *row;
+    size_t count;
 
     uv_mutex_lock(&u->lock);
-    rows = calloc(u->pending.count + 1u, sizeof(*rows));
-    for (size_t i = 0; i < BUCKETS && rows; i++) {
-        LIST_FOREACH(row, &u->pending.buckets[i], in_bucket)
-        {
-            if (row->usage.day >= days->from && row->usage.day <= days->to
-                && strcmp(row->usage.tenant, days->tenant) == 0)
-                rows[count++] = row->usage;
-        }
-    }
-    uv_mutex_unlock(
-        &u->lock); /* rows stay: nothing drops them before the end */
+    struct store_usage *rows = rows_copy(u, days, &count);
+    uv_mutex_unlock(&u->lock);
     if (!rows)
         return UV_ENOMEM;
     qsort(rows, count, sizeof(*rows), row_order);
     told(arg, 0, rows, count);
-    free(rows);
+    rows_free(rows, count);
     return 0;
 }
 
