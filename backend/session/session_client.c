@@ -353,6 +353,10 @@ session_client_attach(struct session_client *c,
         return false;
     }
     c->back->is_expecting = false;
+    if (fd >= 0 && coming->from < c->back->tail.gap) {
+        close(fd); /* too much has come since it was let in */
+        fd = -1;
+    }
     if (fd < 0 || stream_open(c, fd)) {
         if (!c->stream) /* the time may be over since */
             uv_timer_start(&c->back->timer, on_grace_over, c->back->grace_ms,
