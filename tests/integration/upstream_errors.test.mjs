@@ -31,7 +31,7 @@ async function refusal(t, connect) {
 }
 
 test('an upstream that refuses', async (t) => {
-    const { up, connect } = await start(t);
+    const { up, stack, connect } = await start(t);
     const cases = [
         { status: 401, code: 1011, error: 'upstream_unauthorized' },
         { status: 403, code: 1011, error: 'upstream_unauthorized' },
@@ -66,6 +66,13 @@ test('an upstream that refuses', async (t) => {
         await client.next('session.created');
         client.sayText('hello');
         assert.equal((await client.respond()).status, 'completed');
+        const id = client.session?.id ?? 'sess_';
+        assert.match(stack.voiced.log(), new RegExp(`${id}.* event=session_live upstream=main`));
+    });
+    await t.test('the log says what was answered and when it was well again', () => {
+        assert.match(stack.voiced.log(), /event=upstream_failed upstream=main .*why="HTTP status 401"/);
+        assert.match(stack.voiced.log(), /upstream=main state=down/);
+        assert.match(stack.voiced.log(), /upstream=main state=up/);
     });
 });
 

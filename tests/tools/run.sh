@@ -39,7 +39,8 @@ stack_prepare "$dir" "$http" "$https" && stack_start "$dir" "$https" || exit 1
 
 cat <<TXT
 
-ngx-voice is up, for this machine alone; the offline model answers.
+ngx-voice is up, for this machine alone; the offline model answers, and no key
+is asked for (docs/upstreams.md: other models; docs/voiced.md: keys).
 
   sessions   wss://127.0.0.1:$https/v1/realtime     (ws://127.0.0.1:$http too)
   health     https://127.0.0.1:$https/health
