@@ -160,6 +160,7 @@ warm_model_failed(struct warm_model *model, uint64_t now_ms)
         model->asked_ms = 0; /* cold */
         return;
     }
+    model->failed_ms = now_ms;
     if (now_ms < model->retry_ms) /* those that fail together count as one */
         return;
     model->failures++;

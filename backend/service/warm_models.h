@@ -17,13 +17,14 @@
 #define WARM_MODELS_MAX 64     /* known at once */
 
 struct warm_model {
-    char *name;        /* NULL: the place is free */
-    uint64_t asked_ms; /* last */
-    uint64_t retry_ms; /* not before, after failures */
-    unsigned failures; /* in a row */
-    unsigned links;    /* of the user's that point here: it stays */
-    bool kept;         /* of the configuration: never forgotten */
-    bool proven;       /* one has opened */
+    char *name;         /* NULL: the place is free */
+    uint64_t asked_ms;  /* last */
+    uint64_t retry_ms;  /* not before, after failures */
+    uint64_t failed_ms; /* last */
+    unsigned failures;  /* in a row */
+    unsigned links;     /* of the user's that point here: it stays */
+    bool kept;          /* of the configuration: never forgotten */
+    bool proven;        /* one has opened */
 };
 
 struct warm_models {

@@ -107,13 +107,32 @@ link_want(struct warm_pool *pool, struct warm_model *model)
     return true;
 }
 
+/* Older links say nothing about an upstream that has failed since. */
+static bool
+may_prove(const struct warm_link *l)
+{
+    return l->state == WARM_READY && l->ready_ms > l->model->failed_ms;
+}
+
 /* A link that has lived for a while shows that the upstream is well. */
 static void
 successes_note(struct warm_pool *pool, uint64_t now_ms)
 {
     for (struct warm_link *l = pool->list.first; l; l = l->next)
-        if (l->state == WARM_READY && now_ms >= l->ready_ms + SETTLED_MS)
+        if (may_prove(l) && now_ms >= l->ready_ms + SETTLED_MS)
             warm_model_succeeded(l->model);
+}
+
+/* Of an upstream that has failed one link is tried at a time, also while
+ * there are others from before. */
+static unsigned
+failing_want(const struct warm_pool *pool, const struct warm_model *model,
+             unsigned have)
+{
+    for (const struct warm_link *l = pool->list.first; l; l = l->next)
+        if (l->model == model && (l->state < WARM_READY || may_prove(l)))
+            return have;
+    return have < pool->links ? have + 1 : have;
 }
 
 /* Wants what is missing, the models asked for last first. */
@@ -130,6 +149,8 @@ plan(struct warm_pool *pool, uint64_t now_ms)
     while ((model = warm_models_next(&pool->models, model, now_ms)) != NULL) {
         unsigned have = warm_links_coming(&pool->list, model, now_ms);
         unsigned want = warm_model_want(model, pool->links, now_ms);
+        if (want && model->failures)
+            want = failing_want(pool, model, have);
         for (; have < want && room && link_want(pool, model); have++)
             room--;
     }
@@ -149,7 +170,7 @@ wake_ms(const struct warm_place *place, uint64_t now_ms)
         due = l->state == WARM_READY      ? l->until_ms
               : l->state == WARM_RESERVED ? l->reserved_ms + WARM_CLAIM_MS
                                           : UINT64_MAX;
-        if (l->state == WARM_READY && l->model->failures
+        if (may_prove(l) && l->model->failures
             && l->ready_ms + SETTLED_MS < due)
             due = l->ready_ms + SETTLED_MS;
         if (l->place == place && due < at)

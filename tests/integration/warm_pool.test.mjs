@@ -195,6 +195,18 @@ test('R1.1 an upstream that fails is not stormed', async (t) => {
         await filled(stack, 3);
     });
 
+    await t.test('when it refuses while links of before are there', async (t) => {
+        await sleep(2500);
+        up.refuse(401);
+        const client = await mark(stack, t);
+        const before = up.handshakes;
+        await sleep(4000);
+        assert.ok(up.handshakes - before <= 5, `${up.handshakes - before} attempts in 4 s`);
+        up.accept();
+        await filled(stack, 3);
+        await client.close();
+    });
+
     await t.test('a model that it does not have is asked for once a session', async (t) => {
         up.options.models = ['m'];
         const before = up.handshakes;
