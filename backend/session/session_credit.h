@@ -2,8 +2,9 @@
 
 /*
  * How often a session may change its upstream after losses: ten times in a
- * row, then once a second. Pure: the time is an argument. Embedded; owns
- * nothing.
+ * row, then once a second; and of losses amid a response, which is asked for
+ * (and paid) anew each time, eight until one response has ended well. Pure:
+ * the time is an argument. Embedded; owns nothing.
  */
 
 #ifndef VOICE_SESSION_CREDIT_H
@@ -15,10 +16,16 @@
 struct session_credit {
     uint64_t left_ms;
     uint64_t since_ms;
+    unsigned vain; /* responses that were lost, in a row */
+    bool is_amid;  /* a response is open */
 };
 
 void session_credit_init(struct session_credit *credit, uint64_t now_ms);
-/* false: not now. */
+/* The model has begun a response; has ended one. */
+void session_credit_begin(struct session_credit *credit);
+void session_credit_done(struct session_credit *credit);
+
+/* Another loss. false: no more. */
 bool session_credit_take(struct session_credit *credit, uint64_t now_ms);
 
 #endif

@@ -284,8 +284,9 @@ held_release(struct session_down *down)
     if (!is_open(down))
         return;
     text = session_filters_next(&down->filters, &bytes, clock_now_ms());
-    if (text)
-        model_link_send(down->link, text, bytes);
+    if (text && model_link_send(down->link, text, bytes) == UV_ENOBUFS)
+        down->handlers->on_fail(down->arg, END_UPSTREAM_LOST,
+                                "too much waits for the model");
 }
 
 static void

@@ -44,12 +44,6 @@ session_filters_open(struct session_filters *f, const json_t *settings)
     return session_scrub_open(&f->scrub, settings);
 }
 
-void
-session_filters_reset(struct session_filters *f)
-{
-    session_responses_reset(&f->responses);
-}
-
 /* --- down: each stage may look, change, or swallow (false) */
 
 typedef bool filter_stage_h(struct session_filters *f, struct session_event *e,

@@ -34,9 +34,6 @@ void session_filters_deinit(struct session_filters *f);
 /* The settings of our own session.update (NULL none). 0 or UV_ENOMEM. */
 int session_filters_open(struct session_filters *f, const json_t *settings);
 
-/* The model's side is another one: what was being made there is not. */
-void session_filters_reset(struct session_filters *f);
-
 /* --- down */
 
 /* True: the event, as it is now, goes to the client. */

@@ -84,15 +84,6 @@ session_responses_deinit(struct session_responses *r)
     create_free(&r->asked);
 }
 
-void
-session_responses_reset(struct session_responses *r)
-{
-    create_free(&r->asked);
-    r->phase = RESPONSES_IDLE;
-    r->beside = r->beside_asked = 0;
-    r->id[0] = 0;
-}
-
 /* --- up */
 
 /* Whether it asks for a response out of band. */

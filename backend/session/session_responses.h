@@ -60,9 +60,6 @@ enum session_responses_verdict {
 
 void session_responses_deinit(struct session_responses *r);
 
-/* Another model: nothing is being made there. What waits stays. */
-void session_responses_reset(struct session_responses *r);
-
 /* A client's response.create; `text` is what would go to the model (copied),
  * `peek` is of what came. */
 enum session_responses_verdict

@@ -454,6 +454,10 @@ on_inner_event(void *arg, const char *json, size_t bytes)
         u->name = model_link_name(u->inner);
     if (type != REALTIME_ERROR)
         u->silent_losses = 0;
+    if (type == REALTIME_RESPONSE_CREATED)
+        session_credit_begin(&u->credit);
+    else if (type == REALTIME_RESPONSE_DONE)
+        session_credit_done(&u->credit);
     if (session_history_down(u->history, type, json, bytes))
         tell(u, json, bytes);
     if (u->phase == PHASE_MOVING && !u->is_closing
