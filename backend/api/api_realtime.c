@@ -52,17 +52,22 @@ struct connect {
 struct job {
     struct loop_task task;
     struct session_config session;
-    bool echo;
-    char id[CRYPTO_ID_BYTES];
-    char tenant[API_TENANT_BYTES];
-    char model[MODEL_BYTES];
-    char token[SESSION_TOKEN_BYTES]; /* "" none */
-    char safety_id[SAFETY_ID_BYTES];
-    char *bound; /* session of a minted secret; owned, NULL none */
-    char call_id[CALLS_ID_BYTES]; /* "" none */
-    char call_upstream[UPSTREAM_NAME_BYTES];
-    const char *upstream; /* the line above */
     struct warm_pool *warm;
+    const char *upstream; /* a call's */
+    bool echo;
+    char texts[]; /* that the session borrows until it has begun */
+};
+
+enum job_text {
+    TEXT_ID,
+    TEXT_TENANT,
+    TEXT_MODEL,
+    TEXT_TOKEN,
+    TEXT_SAFETY_ID,
+    TEXT_BOUND,
+    TEXT_CALL_ID,
+    TEXT_UPSTREAM,
+    TEXT_COUNT
 };
 
 static void
@@ -326,7 +331,6 @@ static void
 job_free(struct job *job)
 {
     policy_put(&job->session.policy);
-    free(job->bound);
     free(job);
 }
 
@@ -337,7 +341,7 @@ job_give_back(struct job *job)
     if (job->session.warm_ticket)
         warm_pool_give_back(job->warm, job->session.warm_ticket);
     if (job->session.limits)
-        tenant_limits_leave(job->session.limits, job->tenant);
+        tenant_limits_leave(job->session.limits, job->session.tenant);
     session_registry_release(job->session.registry, job->session.loop);
 }
 
@@ -351,11 +355,11 @@ on_job(struct loop_task *task, void *arg)
 
     (void) task;
     if (result) {
-        LOG(ERROR, job->id, "event=session_start error=\"%s\"",
+        LOG(ERROR, job->session.id, "event=session_start error=\"%s\"",
             uv_strerror(result));
         job_give_back(job);
     } else if (job->echo && job->session.limits) {
-        tenant_limits_leave(job->session.limits, job->tenant);
+        tenant_limits_leave(job->session.limits, job->session.tenant);
     }
     job_free(job);
 }
@@ -389,82 +393,116 @@ upstream_start_ms(const struct server_config *config)
     return start_ms;
 }
 
+/* Many may wait for their loop at a time: no larger than it has to be. The
+ * texts become the job's; NULL: there is none. */
 static struct job *
-job_create(struct connect *c, struct loop *loop)
+job_alloc(const char *texts[TEXT_COUNT])
 {
-    struct job *job = calloc(1, sizeof(*job));
+    size_t bytes = 0;
 
-    if (!job)
-        return NULL;
-    crypto_id("sess_", job->id);
-    snprintf(job->tenant, sizeof(job->tenant), "%s", api_tenant(c->rq));
-    snprintf(job->model, sizeof(job->model), "%s", c->model);
-    snprintf(job->safety_id, sizeof(job->safety_id), "%s", c->safety_id);
-    job->warm = c->api->warm;
-    if (api_secret_session(c->rq)) {
-        job->bound = strdup(api_secret_session(c->rq));
-        if (!job->bound) {
-            free(job);
-            return NULL;
-        }
+    for (size_t i = 0; i < TEXT_COUNT; i++)
+        bytes += texts[i] ? strlen(texts[i]) + 1 : 0;
+    struct job *job = calloc(1, sizeof(*job) + bytes);
+    char *at = job ? job->texts : NULL;
+    for (size_t i = 0; job && i < TEXT_COUNT; i++) {
+        bytes = texts[i] ? strlen(texts[i]) + 1 : 0;
+        if (bytes)
+            texts[i] = memcpy(at, texts[i], bytes);
+        at += bytes;
     }
-    job->echo = c->api->config->bench.echo;
-    job->task.run = on_job;
-    job->task.arg = job;
-    job->session = (struct session_config){
+    return job;
+}
+
+static struct session_config
+session_of(const struct connect *c, struct loop *loop)
+{
+    const struct api_context *api = c->api;
+    const struct server_config *config = api->config;
+
+    return (struct session_config){
         .loop = loop,
         .fd = -1,
         .accepted_us = c->accepted_us,
-        .id = job->id,
-        .tenant = job->tenant,
-        .model = job->model,
         .policy = policy_ref(c->policy),
-        .registry = c->api->sessions,
-        .events = c->api->events,
-        .usage = c->api->usage,
-        .limits = c->api->limits,
-        .bound_session = job->bound,
-        .open_model = c->api->open_model,
-        .open_model_arg = c->api->open_model_arg,
+        .registry = api->sessions,
+        .events = api->events,
+        .usage = api->usage,
+        .limits = api->limits,
+        .open_model = api->open_model,
+        .open_model_arg = api->open_model_arg,
         .upstreams = (const char *const *) c->policy->upstream.items,
         .upstream_count = c->policy->upstream.count,
         .intent = c->intent,
-        .safety_id = job->safety_id[0] ? job->safety_id : NULL,
         .warm_ticket = c->ticket,
-        .max_message_bytes = c->api->config->max_message_bytes,
+        .max_message_bytes = config->max_message_bytes,
         .client_dialect = api_client_dialect(c->rq),
-        .model_can_be_lost = c->api->config->upstream_count > 0,
+        .model_can_be_lost = config->upstream_count > 0,
         .upstream_cap_ms = upstream_cap_ms(c),
-        .start_ms = upstream_start_ms(c->api->config),
-        .resumes = c->api->resumes,
-        .resume_grace_ms = (unsigned) c->api->config->resume_grace_ms,
-        .max_session_ms = c->api->config->limits.session_ms,
-        .max_idle_ms = c->api->config->limits.idle_ms,
+        .start_ms = upstream_start_ms(config),
+        .resumes = api->resumes,
+        .resume_grace_ms = (unsigned) config->resume_grace_ms,
+        .max_session_ms = config->limits.session_ms,
+        .max_idle_ms = config->limits.idle_ms,
     };
-    if (c->call) {
-        snprintf(job->call_id, sizeof(job->call_id), "%s", c->call->id);
-        snprintf(job->call_upstream, sizeof(job->call_upstream), "%s",
-                 c->call->upstream);
-        job->session.call_id = job->call_id;
-        job->upstream = job->call_upstream;
-        job->session.upstreams = &job->upstream;
-        job->session.upstream_count = 1;
-        job->session.model_can_be_lost = false;
-        /* The call is the session that counts, and is counted. */
-        job->session.usage = NULL;
-        job->session.limits = NULL;
+}
+
+/* The call is the session that counts, and is counted. */
+static void
+job_attach(struct job *job, const char *const texts[TEXT_COUNT])
+{
+    job->upstream = texts[TEXT_UPSTREAM];
+    job->session.call_id = texts[TEXT_CALL_ID];
+    job->session.upstreams = &job->upstream;
+    job->session.upstream_count = 1;
+    job->session.model_can_be_lost = false;
+    job->session.usage = NULL;
+    job->session.limits = NULL;
+}
+
+static struct job *
+job_create(struct connect *c, struct loop *loop)
+{
+    const struct server_config *config = c->api->config;
+    char id[CRYPTO_ID_BYTES], token[SESSION_TOKEN_BYTES];
+    const char *texts[TEXT_COUNT] = {
+        [TEXT_ID] = id,
+        [TEXT_TENANT] = api_tenant(c->rq),
+        [TEXT_MODEL] = c->model,
+        [TEXT_SAFETY_ID] = c->safety_id[0] ? c->safety_id : NULL,
+        [TEXT_BOUND] = api_secret_session(c->rq),
+        [TEXT_CALL_ID] = c->call ? c->call->id : NULL,
+        [TEXT_UPSTREAM] = c->call ? c->call->upstream : NULL,
+    };
+
+    crypto_id("sess_", id);
+    if (c->may_return && !config->bench.echo && config->resume_grace_ms) {
+        session_resume_token(token);
+        texts[TEXT_TOKEN] = token;
     }
-    if (c->may_return && !job->echo && job->session.resume_grace_ms) {
-        session_resume_token(job->token);
-        job->session.resume_token = job->token;
-    }
+    struct job *job = job_alloc(texts);
+    if (!job)
+        return NULL;
+    job->task.run = on_job;
+    job->task.arg = job;
+    job->warm = c->api->warm;
+    job->echo = config->bench.echo;
+    job->session = session_of(c, loop);
+    job->session.id = texts[TEXT_ID];
+    job->session.tenant = texts[TEXT_TENANT];
+    job->session.model = texts[TEXT_MODEL];
+    job->session.resume_token = texts[TEXT_TOKEN];
+    job->session.safety_id = texts[TEXT_SAFETY_ID];
+    job->session.bound_session = texts[TEXT_BOUND];
+    if (c->call)
+        job_attach(job, texts);
     return job;
 }
 
 static void
 accept_session(struct connect *c, struct job *job)
 {
-    job->session.fd = api_upgrade(c->rq, job->id, job->session.resume_token);
+    job->session.fd =
+        api_upgrade(c->rq, job->session.id, job->session.resume_token);
     if (job->session.fd < 0) {
         job_give_back(job);
         job_free(job);
