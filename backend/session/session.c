@@ -162,8 +162,7 @@ session_end(struct session *s, enum session_end_reason reason, const char *fmt,
 static void
 on_server_end(struct session_entry *entry)
 {
-    /* Its first member. */
-    session_end((struct session *) entry, END_SHUTDOWN,
+    session_end((struct session *) entry /* its first member */, END_SHUTDOWN,
                 "the server is going away");
 }
 
@@ -314,6 +313,9 @@ on_client_attached(void *arg)
     s->refs++;
     if (s->client_leg == CLIENT_DETACHED)
         client_enter(s, CLIENT_ATTACHED);
+    session_drain_stop(&s->drain); /* the worker of the connection before */
+    if (s->state == SESSION_DRAINING)
+        state_enter(s, SESSION_LIVE);
     LOG(INFO, s->id, "event=client_resumed");
     session_publish(s->events, &s->entry, "session_resumed", NULL);
     /* The full queue may have been that of the connection before. */
