@@ -318,6 +318,9 @@ test_stale(void **state)
                      RESPONSES_HELD);
     assert_int_equal(create_at(&r, N, SESSION_RESPONSES_STALE_MS + 1),
                      RESPONSES_SEND);
+    made(&r, "r2", "\"conv\"");
+    done(&r, "r2");
+    assert_next(&r, B); /* what waited comes after it */
     session_responses_deinit(&r);
 }
 
