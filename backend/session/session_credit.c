@@ -23,6 +23,7 @@ session_credit_done(struct session_credit *credit)
 {
     credit->is_amid = false;
     credit->vain = 0;
+    credit->left_ms = MAX_MS;
 }
 
 bool

@@ -2,9 +2,10 @@
 
 /*
  * How often a session may change its upstream after losses: ten times in a
- * row, then once a second; and of losses amid a response, which is asked for
- * (and paid) anew each time, eight until one response has ended well. Pure:
- * the time is an argument. Embedded; owns nothing.
+ * row, then once a second, until a response has ended well; and of losses amid
+ * a response, which is asked for (and paid) anew each time, eight until one
+ * response has ended well. Pure: the time is an argument. Embedded; owns
+ * nothing.
  */
 
 #ifndef VOICE_SESSION_CREDIT_H

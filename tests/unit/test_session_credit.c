@@ -22,6 +22,10 @@ test_rate(void **state)
     for (int i = 0; i < 10; i++)
         assert_true(session_credit_take(&credit, 1000000));
     assert_false(session_credit_take(&credit, 1000000));
+    session_credit_done(&credit); /* an upstream that works */
+    for (int i = 0; i < 10; i++)
+        assert_true(session_credit_take(&credit, 1000000));
+    assert_false(session_credit_take(&credit, 1000000));
 }
 
 /* Each is paid for: a response that never ends is not asked for ever. */
