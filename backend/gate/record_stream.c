@@ -564,6 +564,12 @@ record_stream_finish(struct record_stream *rs, uint32_t app_status)
     }
 }
 
+bool
+record_stream_is_blocked(const struct record_stream *rs)
+{
+    return rs->blocked;
+}
+
 size_t
 record_stream_queued_bytes(const struct record_stream *rs)
 {

@@ -102,6 +102,8 @@ void record_stream_hurry(struct record_stream *rs);
 /* Closes now. Idempotent. */
 void record_stream_abort(struct record_stream *rs);
 
+/* The socket is full. */
+bool record_stream_is_blocked(const struct record_stream *rs);
 size_t record_stream_queued_bytes(const struct record_stream *rs);
 /* Time that the socket was full so far. */
 uint64_t record_stream_stall_us(const struct record_stream *rs);

@@ -230,8 +230,22 @@ stream_link_send(struct stream_link *link, enum stream_opcode opcode,
         link->down_messages++;
         link->down_bytes += bytes;
         link->was_full |= stream_link_is_full(link);
+        link->was_stalled |= stream_link_is_stalled(link);
     }
     return err;
+}
+
+static void
+link_look_stalled(struct stream_link *link)
+{
+    if (stream_link_is_stalled(link)) {
+        link->was_stalled = true;
+    } else if (link->was_stalled && link->state == OPEN) {
+        link->was_stalled = false;
+        if (link->handlers->on_drained != NULL) {
+            link->handlers->on_drained(link->arg);
+        }
+    }
 }
 
 static void
@@ -247,6 +261,7 @@ on_records_written(struct record_stream *records)
             link->handlers->on_writable(link->arg);
         }
     }
+    link_look_stalled(link);
 }
 
 void
@@ -545,6 +560,12 @@ bool
 stream_link_is_full(const struct stream_link *link)
 {
     return stream_link_queued_bytes(link) > link->down_high_bytes;
+}
+
+bool
+stream_link_is_stalled(const struct stream_link *link)
+{
+    return record_stream_is_blocked(&link->records);
 }
 
 size_t

@@ -48,6 +48,8 @@ struct stream_link_handlers {
     void (*on_drain)(void *arg, uint32_t ms);
     /* The queue fell below half of down_high_bytes after being full. */
     void (*on_writable)(void *arg);
+    /* The socket took no more for a while, and has taken all now. */
+    void (*on_drained)(void *arg);
     /*
      * Last call, always made, never from inside stream_link_open or
      * stream_link_close. code: the client's close code, or 1005 none given,
@@ -89,6 +91,7 @@ struct stream_link {
     bool in_frame : 1;
     bool fin : 1;
     bool was_full : 1;
+    bool was_stalled : 1;
 };
 
 /* On the loop. 0 or UV_E*: there will be no on_closed. */
@@ -111,6 +114,8 @@ void stream_link_close(struct stream_link *link, uint16_t code,
                        const char *reason);
 
 bool stream_link_is_full(const struct stream_link *link);
+/* The socket takes no more at the moment: what is sent waits. */
+bool stream_link_is_stalled(const struct stream_link *link);
 size_t stream_link_queued_bytes(const struct stream_link *link);
 void stream_link_get_stats(const struct stream_link *link,
                            struct stream_link_stats *out);

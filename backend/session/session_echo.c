@@ -143,7 +143,12 @@ on_end(struct session_entry *entry)
 }
 
 static const struct stream_link_handlers handlers = {
-    on_message, on_rtt, on_drain, on_writable, on_closed};
+    .on_message = on_message,
+    .on_rtt = on_rtt,
+    .on_drain = on_drain,
+    .on_writable = on_writable,
+    .on_closed = on_closed,
+};
 
 int
 session_echo_start(const struct session_config *cfg)

@@ -87,6 +87,14 @@ on_writable(void *arg)
 }
 
 static void
+on_drained(void *arg)
+{
+    (void) arg;
+    assert_false(stream_link_is_stalled(rig.link));
+    hear("drained|");
+}
+
+static void
 on_closed(void *arg, uint16_t code, const char *reason)
 {
     assert_ptr_equal(arg, &rig);
@@ -95,7 +103,13 @@ on_closed(void *arg, uint16_t code, const char *reason)
 }
 
 static const struct stream_link_handlers handlers = {
-    on_message, on_rtt, on_drain, on_writable, on_closed};
+    .on_message = on_message,
+    .on_rtt = on_rtt,
+    .on_drain = on_drain,
+    .on_writable = on_writable,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
 
 static void
 turn(int times)
@@ -491,6 +505,7 @@ test_backpressure(void **state)
     }
     assert_int_equal(err, UV_ENOBUFS);
     assert_true(stream_link_is_full(rig.link));
+    assert_true(stream_link_is_stalled(rig.link));
     assert_true(stream_link_queued_bytes(rig.link) <= (1 << 20) + 10100);
     usleep(2000);
     while (out.bytes < sent * (sizeof(message) + 4)) {
@@ -498,7 +513,7 @@ test_backpressure(void **state)
         turn(2);
     }
     assert_int_equal(stream_link_queued_bytes(rig.link), 0);
-    assert_string_equal(rig.heard, "writable|");
+    assert_string_equal(rig.heard, "writable|drained|");
     for (size_t i = 0; i < sent; i++) {
         const uint8_t *at = out.data + i * (sizeof(message) + 4);
 
