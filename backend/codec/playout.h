@@ -35,15 +35,15 @@ struct playout_bounds {
 };
 
 struct playout {
-    uint64_t moved_ms;    /* when the target was last moved */
-    uint64_t boosted_ms;  /* when the boost was last raised */
-    uint64_t underrun_ms; /* the first underrun of those counted */
+    uint64_t moved_ms;       /* when the target was last moved */
+    uint64_t boosted_ms;     /* when the boost was last raised */
+    uint64_t underrun_ms[2]; /* the last ones that have led to no boost */
     uint64_t target_us;
     uint32_t jitter_us[PLAYOUT_SAMPLES];
     uint32_t wanted_us; /* 2 x P95, or 0: not known */
     unsigned count;     /* samples there are */
     unsigned next;      /* where the next one goes */
-    unsigned underruns;
+    unsigned underruns; /* of them */
     unsigned boost_percent;
     enum playout_profile profile;
 };
