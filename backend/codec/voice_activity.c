@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FRAME_SAMPLES  240 /* 10 ms */
+#define FRAME_SAMPLES  VOICE_ACTIVITY_FRAME_SAMPLES
 #define FRAME_MS       10
 #define QUARTER_FRAMES 25 /* the floor's minima are of 250 ms */
 #define QUARTERS       8
@@ -270,6 +270,12 @@ bool
 voice_activity_is_speaking(const struct voice_activity *va)
 {
     return va->state != QUIET;
+}
+
+bool
+voice_activity_is_voiced(const struct voice_activity *va)
+{
+    return va->starters & 1u;
 }
 
 double

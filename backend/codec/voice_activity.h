@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VOICE_ACTIVITY_FRAME_SAMPLES 240 /* 10 ms, counted from init */
+
 enum voice_activity_kind {
     VOICE_ACTIVITY_NONE,
     VOICE_ACTIVITY_STARTED, /* speech has begun */
@@ -91,6 +93,9 @@ size_t voice_activity_push(struct voice_activity *va, const int16_t *pcm,
 
 /* Between STARTED and STOPPED. */
 bool voice_activity_is_speaking(const struct voice_activity *va);
+
+/* Whether the last whole frame was over the threshold; of it alone. */
+bool voice_activity_is_voiced(const struct voice_activity *va);
 
 /* How loud the noise floor is, in dBFS of the speech band. */
 double voice_activity_floor_dbfs(const struct voice_activity *va);

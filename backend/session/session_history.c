@@ -171,8 +171,8 @@ truncated_tell(struct session_history *h, const json_t *event,
         json_integer_value(json_object_get(event, "audio_end_ms"));
     struct history_item *item = id ? history_items_find(&h->items, id) : NULL;
 
-    if (item && index >= 0 && index < item->part_count && end_ms >= 0) {
-        history_part_truncate(&item->parts[index], (uint64_t) end_ms,
+    if (item && index >= 0 && end_ms >= 0) {
+        history_item_truncate(item, (uint64_t) index, (uint64_t) end_ms,
                               h->settings.out_bytes_per_ms);
         history_items_count(&h->items, item);
     }

@@ -2,6 +2,7 @@
 
 #include "session/session_history_item.h"
 
+#include "codec/heard_text.h"
 #include "gate/crypto.h"
 
 #include <stdio.h>
@@ -9,9 +10,6 @@
 #include <string.h>
 
 #define ID_MAX 256
-
-/* Speech in most languages, in bytes of text a second. */
-#define SPEECH_BYTES_A_SECOND 15
 
 #define USER_UNKNOWN      "(The user's words here are not known.)"
 #define ASSISTANT_UNKNOWN "\xe2\x80\xa6" /* … */
@@ -176,40 +174,23 @@ part_read(struct history_item *item, size_t index, const json_t *json)
     }
 }
 
-/* From a time to a place in the text, in proportion; back to the end of a
- * word, and never into a character. */
-static size_t
-heard_bytes(const struct history_part *part, uint64_t end_ms,
-            uint32_t bytes_per_ms)
-{
-    uint64_t total_ms = part->audio_bytes / (bytes_per_ms ? bytes_per_ms : 48);
-    const uint8_t *text = part->text.data;
-    uint64_t heard = part->text.bytes;
-
-    if (end_ms >= UINT32_MAX || (total_ms && end_ms >= total_ms))
-        return part->text.bytes;
-    if (total_ms)
-        heard = part->text.bytes * end_ms / total_ms;
-    else if (end_ms * SPEECH_BYTES_A_SECOND / 1000 < heard)
-        heard = end_ms * SPEECH_BYTES_A_SECOND / 1000;
-    size_t at = (size_t) heard;
-    if (at == part->text.bytes)
-        return at;
-    while (at && (text[at] & 0xc0) == 0x80)
-        at--;
-    for (size_t word = at; word > 0; word--)
-        if (text[word] == ' ')
-            return word;
-    return at < part->text.bytes && memchr(text, ' ', part->text.bytes) ? 0
-                                                                        : at;
-}
-
 void
-history_part_truncate(struct history_part *part, uint64_t end_ms,
-                      uint32_t bytes_per_ms)
+history_item_truncate(struct history_item *item, uint64_t index,
+                      uint64_t end_ms, uint32_t bytes_per_ms)
 {
-    if (part->kind == HISTORY_AUDIO)
-        part->text.bytes = heard_bytes(part, end_ms, bytes_per_ms);
+    struct history_part *part;
+    uint64_t sent_ms;
+
+    if (index >= item->part_count)
+        return;
+    part = &item->parts[index];
+    sent_ms = part->audio_bytes / (bytes_per_ms ? bytes_per_ms : 48);
+    if (part->kind == HISTORY_AUDIO && !(part->cut && end_ms >= sent_ms))
+        part->text.bytes =
+            heard_text_bytes((const char *) part->text.data, part->text.bytes,
+                             end_ms, sent_ms, item->completed || part->cut);
+    if (end_ms < sent_ms)
+        part->audio_bytes = end_ms * (bytes_per_ms ? bytes_per_ms : 48);
     part->cut = true;
 }
 

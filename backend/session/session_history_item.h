@@ -67,6 +67,7 @@ struct history_item {
     bool arguments_done; /* a call has all its arguments */
     bool answered;       /* a call whose output is in the list */
     bool cut_short;      /* its response ended before it was whole */
+    bool completed;      /* so the model said: nothing of it is to come */
     bool commentary;     /* more is to come after it in its response */
     bool replayed;       /* the model has it from a replay */
     bool marked;         /* scratch of a walk over the list */
@@ -91,9 +92,9 @@ struct history_part *history_item_part(struct history_item *item,
 void history_text_grow(struct buffer *text, const json_t *more);
 void history_text_set(struct buffer *text, const json_t *whole);
 
-/* What was heard of it within that time; the rest goes. */
-void history_part_truncate(struct history_part *part, uint64_t end_ms,
-                           uint32_t bytes_per_ms);
+/* What was heard of that part within that time; the rest goes. */
+void history_item_truncate(struct history_item *item, uint64_t index,
+                           uint64_t end_ms, uint32_t bytes_per_ms);
 
 /* Bytes that it costs. */
 size_t history_item_bytes(const struct history_item *item);

@@ -178,6 +178,7 @@ item_ended(struct session_history *h, struct history_item *item,
            const json_t *json)
 {
     history_item_read(item, json);
+    item->completed |= strcmp(text_of(json, "status"), "completed") == 0;
     if (item->kind == HISTORY_CALL
         && strcmp(text_of(json, "status"), "incomplete") != 0)
         item->arguments_done = true;
@@ -217,13 +218,13 @@ static bool
 on_item_truncated(struct session_history *h, const json_t *event)
 {
     struct history_item *item = item_of(h, event);
-    uint64_t index = index_of(event, "content_index");
 
     history_owed_free(history_owed_answer(&h->owed, REALTIME_ITEM_TRUNCATE,
                                           text_of(event, "item_id")));
-    if (!item || index >= item->part_count)
+    if (!item)
         return true;
-    history_part_truncate(&item->parts[index], index_of(event, "audio_end_ms"),
+    history_item_truncate(item, index_of(event, "content_index"),
+                          index_of(event, "audio_end_ms"),
                           h->settings.out_bytes_per_ms);
     history_items_count(&h->items, item);
     return true;
@@ -537,7 +538,8 @@ audio_count(struct session_history *h, const char *json, size_t bytes)
     memcpy(id, head.item_id.text, head.item_id.bytes);
     id[head.item_id.bytes] = 0;
     struct history_item *item = history_items_find(&h->items, id);
-    if (item && head.content_index < item->part_count)
+    if (item && head.content_index < item->part_count
+        && !item->parts[head.content_index].cut)
         item->parts[head.content_index].audio_bytes += head.bytes;
 }
 

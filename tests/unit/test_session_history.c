@@ -306,6 +306,28 @@ test_truncate(void **state)
     json_decref(items);
 }
 
+/* A model writes ahead of its voice: not all that has words was heard. */
+static void
+test_truncate_midway(void **state)
+{
+    struct session_history *h = *state;
+
+    history_say_begin(h, "resp_1", "item_a1", "null");
+    history_say_words(h, "resp_1", "item_a1", "one two three");
+    history_say_words(h, "resp_1", "item_a1", " four five six seven");
+    history_down(h, "{'type':'conversation.item.truncated','item_id':'item_a1',"
+                    "'content_index':0,'audio_end_ms':600}");
+    json_t *items = history_items(h);
+    history_assert_at(items, "0.content.0.text", "one two");
+    json_decref(items);
+    /* cut again: a part of what was left */
+    history_down(h, "{'type':'conversation.item.truncated','item_id':'item_a1',"
+                    "'content_index':0,'audio_end_ms':100}");
+    items = history_items(h);
+    history_assert_at(items, "0.content.0.text", "one");
+    json_decref(items);
+}
+
 /* After a replay the model has text, and refuses to truncate it. */
 static void
 on_told(void *arg, const char *json, size_t bytes)
@@ -786,6 +808,7 @@ main(void)
         TEST(test_order),
         TEST(test_long_id),
         TEST(test_truncate),
+        TEST(test_truncate_midway),
         TEST(test_truncate_replayed),
         TEST(test_calls),
         TEST(test_output_before_call),
