@@ -9,6 +9,7 @@
 #include "base/loop.h"
 
 #include "base/log.h"
+#include "base/thread_time.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -52,6 +53,8 @@ struct loop {
     unsigned index;
     bool started;
     uv_thread_t thread;
+    struct thread_time time;
+    uv_sem_t running; /* its thread has opened `time` */
 };
 
 static _Thread_local const struct loop *current_loop;
@@ -354,6 +357,10 @@ loop_thread(void *arg)
     current_loop = loop;
     snprintf(name, sizeof(name), "loop-%u", loop->index);
     pthread_setname_np(pthread_self(), name);
+    if (thread_time_open(&loop->time) != 0) {
+        LOG(WARN, "loop", "event=time_unknown loop=%u", loop->index);
+    }
+    uv_sem_post(&loop->running);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     loop_run_posted(loop);
     loop_settle(loop);
@@ -363,13 +370,20 @@ int
 loop_start(struct loop *loop)
 {
     sigset_t all, before;
-    int err;
+    int err = uv_sem_init(&loop->running, 0);
 
+    if (err != 0) {
+        return err;
+    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = uv_thread_create(&loop->thread, loop_thread, loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     loop->started = err == 0;
+    if (loop->started) {
+        uv_sem_wait(&loop->running);
+    }
+    uv_sem_destroy(&loop->running);
     return err;
 }
 
@@ -383,6 +397,7 @@ loop_stop(struct loop *loop)
         uv_async_send(&loop->posted_signal);
         uv_thread_join(&loop->thread);
         loop->started = false;
+        thread_time_close(&loop->time);
     }
 }
 
@@ -512,6 +527,12 @@ uint32_t
 loop_turn(const struct loop *loop)
 {
     return loop->turn;
+}
+
+uint64_t
+loop_busy_us(const struct loop *loop)
+{
+    return thread_time_busy_us(&loop->time);
 }
 
 uint8_t *

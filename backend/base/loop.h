@@ -99,6 +99,10 @@ bool loop_is_current(const struct loop *loop);
 /* Counts the times that the loop has waited: equal numbers are one turn. */
 uint32_t loop_turn(const struct loop *loop);
 
+/* Between loop_start and loop_stop, any thread: how long its thread has run or
+ * waited for a processor, that is, was late for events. A system call. */
+uint64_t loop_busy_us(const struct loop *loop);
+
 /*
  * LOOP_SCRATCH_BYTES bytes to read into, borrowed until the libuv callback
  * that asked returns. Nobody who is called from that callback may ask too.

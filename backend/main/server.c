@@ -16,6 +16,7 @@
 #include "main/server_services.h"
 #include "service/credentials.h"
 #include "service/event_bus.h"
+#include "service/voice_load.h"
 #include "session/session_registry.h"
 #include "session/session_resume.h"
 
@@ -39,6 +40,7 @@ struct server {
     struct loop **loops; /* config->loops of them, made so far */
     unsigned loop_count;
     struct loop *control_loop;
+    struct voice_load *load;
     struct session_registry *sessions;
     struct session_resume *resumes;
     struct credentials *credentials;
@@ -83,6 +85,18 @@ loops_start(struct server *server)
     if (result && server->control_loop)
         loop_destroy(&server->control_loop);
     return result;
+}
+
+static int
+load_start(struct server *server)
+{
+    const struct voice_load_config cfg = {
+        .home = server->control_loop,
+        .loops = server->loops,
+        .loop_count = server->loop_count,
+    };
+
+    return voice_load_create(&server->load, &cfg);
 }
 
 static int
@@ -267,6 +281,8 @@ server_create(struct server **sp, const struct server_start *start)
     stream_link_set_budget(start->config->memory_bytes);
     if ((result = loops_start(server)) != 0)
         return start_failed(&server, "loops", result);
+    if ((result = load_start(server)) != 0)
+        return start_failed(&server, "load", result);
     if ((result = services_start(server)) != 0)
         return start_failed(&server, "services", result);
     if ((result = model_start(server)) != 0)
@@ -446,6 +462,7 @@ server_destroy(struct server **sp)
     loops_settle(server);
     server_services_stop(server->services);
     server_model_unload(server->model);
+    voice_load_destroy(&server->load);
     loops_stop(server);
     gates_destroy(server);
     /* Runs the last callbacks, which tell the two below. */
