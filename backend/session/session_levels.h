@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Level of every turn of a session (R5.1): RMS, peak and duration of what the
+ * user said and of what the client was sent as an answer; one line in the log
+ * a turn, sums for the summary. Embedded in session_down, on its loop. The
+ * loop only copies the base64 that passes; level_desk has it decoded and
+ * measured on libuv's pool. Owns the copies and one meter a direction, made
+ * with the first audio. Never logs a content.
+ *
+ *   append that goes to the model ─► batch ─┐ full, or the turn ends
+ *   delta that went to the client ─► batch ─┴► level_desk ─► meter ─► log line
+ *
+ * A turn of the user is what the model says it is (speech_started, _stopped),
+ * else the audio since the last commit; an answer is the audio of a response.
+ * Of responses that run beside each other the first one is measured.
+ */
+
+#ifndef VOICE_SESSION_LEVELS_H
+#define VOICE_SESSION_LEVELS_H
+
+#include "codec/level_meter.h"
+#include "session/session_event.h"
+
+#define SESSION_LEVELS_BATCH 16384   /* characters that are measured together */
+#define SESSION_LEVELS_PIECE 2097152 /* of one event; a longer one is skipped  \
+                                      */
+#define SESSION_LEVELS_ALL 33554432  /* waiting, of all sessions */
+#define SESSION_LEVELS_ID  48
+
+enum session_levels_who { LEVELS_USER, LEVELS_ASSISTANT, LEVELS_SIDES };
+
+struct session_levels_sum {
+    struct audio_level level;
+    uint64_t ms;
+    uint32_t turns;
+};
+
+struct level_batch;
+
+struct session_levels_side {
+    struct level_meter *meter; /* the pool's while a batch is under way */
+    struct level_batch *open;  /* being filled, or NULL */
+    size_t lost_chars;         /* that passed and were not copied */
+    enum level_format format;
+};
+
+struct session_levels {
+    const char *id; /* of the session, for the log; borrowed for life */
+    void (*on_gone)(void *arg);
+    void *arg;
+    struct session_levels_side side[LEVELS_SIDES];
+    struct session_levels_sum sum[LEVELS_SIDES];
+    uint32_t under_way; /* batches that the desk has */
+    bool closed;
+    bool stopped;       /* the user's turn has been measured, and is not
+                           committed yet */
+    bool answer_is_old; /* another response may take its place */
+    char answer[SESSION_LEVELS_ID]; /* the response measured; "" none */
+};
+
+/* *l is zeroed. on_gone is the last call after session_levels_close. */
+void session_levels_init(struct session_levels *l, const char *id,
+                         void (*on_gone)(void *arg), void *arg);
+
+/* Measures what waits; nothing more is taken. Once. on_gone may run inside. */
+void session_levels_close(struct session_levels *l);
+
+/* An event of the client that goes to the model. */
+void session_levels_up(struct session_levels *l,
+                       const struct realtime_peek *peek);
+
+/* An event of the model, with the session's settings as they are shown. */
+void session_levels_down(struct session_levels *l, struct session_event *e);
+
+/* An audio delta that has gone to the client. */
+void session_levels_sent(struct session_levels *l,
+                         const struct realtime_peek *delta);
+
+/* Of all turns so far; complete once on_gone has been called. */
+const struct session_levels_sum *
+session_levels_sum(const struct session_levels *l, enum session_levels_who who);
+
+#endif
