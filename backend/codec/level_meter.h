@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 #define LEVEL_METER_SLOT_MS 40
+#define LEVEL_METER_MARKS   4
 #define LEVEL_METER_LATE_MS 500 /* before now: a begin nobody can place */
 
 enum level_format { LEVEL_PCM, LEVEL_ULAW, LEVEL_ALAW };
@@ -53,6 +54,16 @@ void level_meter_begin(struct level_meter *m, uint64_t at_ms);
  * A time that can't be counts as now. */
 void level_meter_end(struct level_meter *m, uint64_t at_ms,
                      struct level_turn *out);
+
+/* Now may turn out to be the turn's end (a commit that the model may refuse);
+ * of more than LEVEL_METER_MARKS the oldest is forgotten. level_meter_end_mark
+ * ends the turn at the oldest mark, which is over then; without one, now. */
+void level_meter_mark(struct level_meter *m);
+void level_meter_mark_drop(struct level_meter *m);
+void level_meter_end_mark(struct level_meter *m, struct level_turn *out);
+
+/* A stream begins anew, at 0 ms. */
+void level_meter_restart(struct level_meter *m);
 
 uint64_t level_meter_now_ms(const struct level_meter *m);
 

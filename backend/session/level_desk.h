@@ -27,6 +27,9 @@ struct level_piece {
 
 void level_desk_push(struct loop *loop, struct level_piece *piece, bool urgent);
 
+/* What waits is not to wait on. */
+void level_desk_flush(struct loop *loop);
+
 /* Bytes that wait or are worked on, of all loops. Any thread. */
 size_t level_desk_bytes(void);
 

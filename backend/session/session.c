@@ -88,6 +88,7 @@ session_free(struct session *s)
         .turns = s->down.latency.turns,
         .gateway_us = session_down_gateway_us(&s->down),
         .rtt_us = s->rtt_us,
+        .levels = s->down.levels.sum,
     };
 
     session_client_get_stats(&s->client, &summary.stream);
@@ -102,9 +103,12 @@ session_free(struct session *s)
     free(s);
 }
 
+/* Also a handler: a leg or the levels have made their last call. */
 static void
-session_unref(struct session *s)
+session_unref(void *arg)
 {
+    struct session *s = arg;
+
     if (--s->refs == 0)
         session_free(s);
 }
@@ -213,7 +217,7 @@ on_down_open(void *arg)
 
 static const struct session_up_handlers up_handlers = {on_fail};
 static const struct session_down_handlers down_handlers = {
-    on_down_open, on_down_full, on_fail};
+    on_down_open, on_down_full, on_fail, session_unref};
 
 /* --- what the client leg reports */
 
@@ -332,12 +336,6 @@ on_client_closed(void *arg, uint16_t code, const char *reason)
     end(s, session_end_of(code, s->state == SESSION_DRAINING), code, reason);
 }
 
-static void
-on_client_gone(void *arg)
-{
-    session_unref(arg);
-}
-
 static const struct session_client_handlers client_handlers = {
     .on_message = on_client_message,
     .on_rtt = on_client_rtt,
@@ -346,7 +344,7 @@ static const struct session_client_handlers client_handlers = {
     .on_lost = on_client_lost,
     .on_attached = on_client_attached,
     .on_closed = on_client_closed,
-    .on_gone = on_client_gone,
+    .on_gone = session_unref,
 };
 
 const char *
@@ -584,7 +582,7 @@ session_start(const struct session_config *cfg)
     s->events = cfg->events;
     s->accepted_us = cfg->accepted_us;
     s->policy = policy_ref(cfg->policy);
-    s->refs = 2; /* stream, timer */
+    s->refs = 3; /* stream, timer, session_down */
     directions_init(s);
     session_usage_start(&s->down.usage, cfg->usage, cfg->limits, &s->entry);
     session_registry_add(s->registry, &s->entry);

@@ -2,7 +2,7 @@
 
 /*
  *   model ─► opening ─► stages ─► session_client ─► client
- *              │          settle · latency · filters
+ *              │          settle · usage · latency · levels · filters
  *              └─► session.update (policy, bound session) ─► model
  *   stream full ─► model paused; room again ─► model resumed
  */
@@ -24,6 +24,7 @@ session_down_init(struct session_down *down)
 {
     down->phase = DOWN_CREATED;
     session_filters_init(&down->filters, down->policy, down->entry->id);
+    session_levels_init(&down->levels, down->entry->loop, down->entry->id);
 }
 
 int
@@ -47,6 +48,7 @@ session_down_close(struct session_down *down)
     down->phase = DOWN_CLOSED;
     bound_free(down);
     session_filters_deinit(&down->filters);
+    session_levels_close(&down->levels, down->handlers->on_gone, down->arg);
 }
 
 /* The client has its session.created. */
@@ -196,6 +198,13 @@ filters_stage(struct session_down *down, struct session_event *e)
     return session_filters_down(&down->filters, e, clock_now_ms());
 }
 
+static bool
+levels_stage(struct session_down *down, struct session_event *e)
+{
+    session_levels_down(&down->levels, e);
+    return true;
+}
+
 /* Also what a later stage keeps from the client is paid for. */
 static bool
 usage_stage(struct session_down *down, struct session_event *e)
@@ -204,8 +213,8 @@ usage_stage(struct session_down *down, struct session_event *e)
     return true;
 }
 
-static session_stage_h *const stages[] = {settle_stage, usage_stage,
-                                          latency_stage, filters_stage};
+static session_stage_h *const stages[] = {
+    settle_stage, usage_stage, latency_stage, levels_stage, filters_stage};
 
 void
 session_down_note_event(struct session_down *down, enum realtime_type type)
@@ -298,6 +307,8 @@ event_pass(struct session_down *down, struct session_event *e)
     if (stages_pass(down, e)) {
         event_send(down, e);
         session_filters_sent(&down->filters, e);
+        if (e->type == REALTIME_OUTPUT_AUDIO_DELTA)
+            session_levels_sent(&down->levels, &e->peek);
         if (measure)
             latency_sent(&down->latency, clock_now_us() - from_us);
     }

@@ -17,6 +17,7 @@
 #include "session/session_calm.h"
 #include "session/session_client.h"
 #include "session/session_filters.h"
+#include "session/session_levels.h"
 #include "session/session_registry.h"
 #include "session/session_usage.h"
 
@@ -39,6 +40,8 @@ struct session_down_handlers {
     /* The session must end. May run inside any call here. */
     void (*on_fail)(void *arg, enum session_end_reason reason,
                     const char *text);
+    /* The last call, after session_down_close; maybe inside it. */
+    void (*on_gone)(void *arg);
 };
 
 /* What the latency stage has seen. */
@@ -63,6 +66,7 @@ struct session_down {
     struct session_calm calm;
     struct session_usage usage;
     struct session_filters filters;
+    struct session_levels levels;
     enum session_down_phase phase;
     bool full;
 };
@@ -75,7 +79,7 @@ void session_down_init(struct session_down *down);
  * none. Before the first event. 0 or UV_ENOMEM. */
 int session_down_bind(struct session_down *down, const char *session);
 
-/* Nothing goes to either leg any more. */
+/* Nothing goes to either leg any more. Once; on_gone follows. */
 void session_down_close(struct session_down *down);
 
 /* An event of the model. */

@@ -19,17 +19,20 @@
 #ifndef VOICE_SESSION_LEVELS_H
 #define VOICE_SESSION_LEVELS_H
 
+#include "base/loop.h"
 #include "codec/level_meter.h"
 #include "session/session_event.h"
 
-#define SESSION_LEVELS_BATCH 16384   /* characters that are measured together */
-#define SESSION_LEVELS_PIECE 2097152 /* of one event; a longer one is skipped  \
-                                      */
-#define SESSION_LEVELS_ALL 33554432  /* waiting, of all sessions */
+#define SESSION_LEVELS_BATCH 16384 /* characters that are measured together */
+#define SESSION_LEVELS_PIECE                                                   \
+    2097152                         /* of one event; a longer one is skipped   \
+                                     */
+#define SESSION_LEVELS_ALL 33554432 /* waiting, of all sessions */
 #define SESSION_LEVELS_ID  48
 
 enum session_levels_who { LEVELS_USER, LEVELS_ASSISTANT, LEVELS_SIDES };
 
+/* Of all turns so far; complete once on_gone has been called. */
 struct session_levels_sum {
     struct audio_level level;
     uint64_t ms;
@@ -46,6 +49,7 @@ struct session_levels_side {
 };
 
 struct session_levels {
+    struct loop *loop;
     const char *id; /* of the session, for the log; borrowed for life */
     void (*on_gone)(void *arg);
     void *arg;
@@ -53,18 +57,20 @@ struct session_levels {
     struct session_levels_sum sum[LEVELS_SIDES];
     uint32_t under_way; /* batches that the desk has */
     bool closed;
-    bool stopped;       /* the user's turn has been measured, and is not
-                           committed yet */
+    bool speaking;      /* the user, by the model's word */
+    bool told;          /* a turn that the model is about to commit */
     bool answer_is_old; /* another response may take its place */
     char answer[SESSION_LEVELS_ID]; /* the response measured; "" none */
 };
 
-/* *l is zeroed. on_gone is the last call after session_levels_close. */
-void session_levels_init(struct session_levels *l, const char *id,
-                         void (*on_gone)(void *arg), void *arg);
+/* *l is zeroed. */
+void session_levels_init(struct session_levels *l, struct loop *loop,
+                         const char *id);
 
-/* Measures what waits; nothing more is taken. Once. on_gone may run inside. */
-void session_levels_close(struct session_levels *l);
+/* Measures the turns that are not over; nothing more is taken. Once. on_gone
+ * is the last call, maybe inside this one; *l stays until then. */
+void session_levels_close(struct session_levels *l, void (*on_gone)(void *arg),
+                          void *arg);
 
 /* An event of the client that goes to the model. */
 void session_levels_up(struct session_levels *l,
@@ -76,9 +82,5 @@ void session_levels_down(struct session_levels *l, struct session_event *e);
 /* An audio delta that has gone to the client. */
 void session_levels_sent(struct session_levels *l,
                          const struct realtime_peek *delta);
-
-/* Of all turns so far; complete once on_gone has been called. */
-const struct session_levels_sum *
-session_levels_sum(const struct session_levels *l, enum session_levels_who who);
 
 #endif

@@ -62,6 +62,10 @@ session_live_tell(const struct session_entry *e, const char *upstream,
 void
 session_summary_log(const struct session_summary *m)
 {
+    static const struct session_levels_sum none[LEVELS_SIDES];
+    const struct session_levels_sum *levels = m->levels ? m->levels : none;
+    const struct session_levels_sum *user = &levels[LEVELS_USER];
+    const struct session_levels_sum *answers = &levels[LEVELS_ASSISTANT];
     char tenant[SESSION_CLEAN_BYTES];
 
     session_text_clean(tenant, m->entry->tenant);
@@ -69,12 +73,15 @@ session_summary_log(const struct session_summary *m)
         "session=%s ended=%s code=%u duration_ms=%" PRIu64
         " up_messages=%" PRIu64 " down_messages=%" PRIu64 " up_bytes=%" PRIu64
         " down_bytes=%" PRIu64 " turns=%" PRIu64 " rtt_us=%" PRIu32
-        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64
+        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64 " user_ms=%" PRIu64
+        " user_dbfs=%.1f answer_ms=%" PRIu64 " answer_dbfs=%.1f"
         " model=%s upstream=%s tenant=\"%s\"",
         m->entry->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
         m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
-        m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000,
-        m->entry->model, m->upstream ? m->upstream : "none", tenant);
+        m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000, user->ms,
+        audio_level_rms_dbfs(&user->level), answers->ms,
+        audio_level_rms_dbfs(&answers->level), m->entry->model,
+        m->upstream ? m->upstream : "none", tenant);
 }
 
 const char *

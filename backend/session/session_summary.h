@@ -10,6 +10,7 @@
 
 #include "gate/stream_link.h"
 #include "session/session.h"
+#include "session/session_levels.h"
 #include "session/session_registry.h"
 
 #include <stdint.h>
@@ -25,6 +26,8 @@ struct session_summary {
     uint64_t turns;
     uint64_t gateway_us;
     uint32_t rtt_us;
+    const struct session_levels_sum
+        *levels; /* of user, assistant; may be NULL */
 };
 void session_summary_log(const struct session_summary *summary);
 

@@ -158,6 +158,7 @@ event_filter(struct session_up *up, const struct realtime_peek *peek,
     switch (session_filters_up(&up->down->filters, peek, span, clock_now_ms(),
                                &out)) {
     case FILTERS_SEND:
+        session_levels_up(&up->down->levels, peek);
         model_send(up, out.text.text, out.text.bytes);
         break;
     case FILTERS_ANSWER:
