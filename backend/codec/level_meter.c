@@ -247,6 +247,8 @@ level_meter_end(struct level_meter *m, uint64_t at_ms, struct level_turn *out)
         at_ms = now_ms;
     out->ms = at_ms - m->from_ms;
     out->level = m->past;
+    if (out->ms == 0)
+        return;
     if (slot < oldest(m))
         slot = oldest(m);
     for (; slot * LEVEL_METER_SLOT_MS < at_ms && slot < m->slot; slot++) {
