@@ -31,6 +31,16 @@ enum quality_level { QUALITY_HIGH, QUALITY_MEDIUM, QUALITY_LOW };
 
 enum quality_path { QUALITY_UP, QUALITY_DOWN };
 
+enum quality_measure {
+    QUALITY_RTT,    /* us */
+    QUALITY_JITTER, /* us, up; then down */
+    QUALITY_JITTER_DOWN,
+    QUALITY_LOSS, /* of 10,000, up; then down */
+    QUALITY_LOSS_DOWN,
+    QUALITY_UNDERRUNS, /* thousandths */
+    QUALITY_MEASURES
+};
+
 /* What the policy grants; at level high all of it is used. */
 struct quality_config {
     unsigned bitrate_bps;
@@ -66,14 +76,13 @@ struct quality_packets {
 struct quality {
     struct quality_config config;
     struct quality_plan plan;
-    struct quality_samples rtt;       /* us */
-    struct quality_samples jitter[2]; /* us */
-    struct quality_samples loss[2];   /* of 10,000 */
-    struct quality_samples underruns;
+    struct quality_samples samples[QUALITY_MEASURES];
     struct quality_packets packets[2];
-    uint64_t better_ms; /* since when all was better, 0: it isn't */
-    uint64_t raised_ms; /* when the level last went up, 0: never */
+    uint64_t better_ms; /* since when all is better */
+    uint64_t raised_ms; /* when the level last went up */
     uint32_t hold_ms;   /* how long all must be better */
+    bool is_better;
+    bool was_raised;
 };
 
 /* Level high, the policy's plan. The config is copied. */
