@@ -14,8 +14,8 @@
  *                                                 on_append ◄───────┘ base64
  *
  * Time is not for sale: what is filled in and fed together stays within the
- * wall time that has passed and SESSION_VOICE_SLACK_MS, and no more than
- * SESSION_VOICE_FILL_MAX_MS is ever due at once; what a packet claims beyond
+ * wall time that has passed and SESSION_SILENCE_SLACK_MS, and no more than
+ * SESSION_SILENCE_FILL_MS is ever due at once; what a packet claims beyond
  * that is left out. Audio that was really sent may come faster (a file), by
  * SESSION_VOICE_BURST_MS, and then at SESSION_VOICE_SPEED times real time;
  * packets beyond that are refused.
@@ -31,11 +31,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_VOICE_SLACK_MS    250
-#define SESSION_VOICE_FILL_MAX_MS 2250u   /* the longest gap, and the slack */
-#define SESSION_VOICE_BURST_MS    300000u /* five minutes */
-#define SESSION_VOICE_SPEED       4u
-#define SESSION_VOICE_ERROR_MS    1000u /* between two errors */
+#define SESSION_VOICE_BURST_MS 300000u /* five minutes */
+#define SESSION_VOICE_SPEED    4u
+#define SESSION_VOICE_ERROR_MS 1000u /* between two errors */
 
 /* Most samples of one append; what is longer comes as several. */
 #define SESSION_VOICE_APPEND_SAMPLES 2880u
@@ -70,8 +68,9 @@ struct session_voice_up_stats {
     uint64_t fec_samples;    /* lost, and found in the next packet */
     uint64_t plc_samples;    /* lost, and made up */
     uint64_t silent_samples; /* lost, too many to make up */
-    uint64_t rest_samples;   /* not sent as silence, filled in */
-    uint64_t fed_samples;    /* silence while no packet came */
+    uint64_t rest_samples;   /* silence that was not sent, as soft noise */
+    uint64_t fed_samples;    /* silence while no packet came; what of it came
+                                after a REST is among the above too */
     uint64_t cut_samples;    /* claimed, beyond what may be filled in */
 };
 
