@@ -83,7 +83,9 @@ unsigned playout_target_ms(struct playout *p, uint64_t now_ms);
  * The jitter of packets that bear their time: how much later each came than
  * the quickest of the last five to ten seconds would have. Packets that come
  * together after a stall so count as late as each of them is, and a pause in
- * which no packet was due counts for nothing. Zeroed memory is a fresh one.
+ * which no packet was due counts for nothing. For a sender that sends what it
+ * has, as a microphone does: of one that paces by a target, each change of the
+ * target would look like jitter. Zeroed memory is a fresh one.
  */
 struct playout_arrival {
     int64_t time_48k;    /* unwrapped */
