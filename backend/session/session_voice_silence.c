@@ -4,11 +4,12 @@
 
 #include "codec/opus_voice.h"
 
-#define PER_MS    (OPUS_VOICE_RATE / 1000)
-#define STEP      OPUS_VOICE_STEP_SAMPLES /* what is made up comes in these */
-#define LUMP      (500u * PER_MS)         /* fed at once, at most */
-#define CREDIT    (SESSION_SILENCE_FILL_MS * PER_MS)
-#define AHEAD_MAX (10u * OPUS_VOICE_RATE)
+#define PER_MS      (OPUS_VOICE_RATE / 1000)
+#define STEP        OPUS_VOICE_STEP_SAMPLES /* what is made up comes in these */
+#define LUMP        (500u * PER_MS)         /* fed at once, at most */
+#define CREDIT_UNIT 1000u                   /* of a sample */
+#define CREDIT_MAX  ((uint64_t) SESSION_SILENCE_FILL_MS * PER_MS * CREDIT_UNIT)
+#define AHEAD_MAX   (10u * OPUS_VOICE_RATE)
 
 static size_t
 least_of(size_t a, size_t b)
@@ -32,15 +33,26 @@ samples_between(uint64_t from_us, uint64_t to_us)
 static void
 credit_count(struct session_voice_silence *s, uint64_t now_us)
 {
-    uint64_t passed = samples_between(s->credited_us, now_us);
+    uint64_t passed_us = now_us > s->credited_us ? now_us - s->credited_us : 0;
 
-    if (passed >= CREDIT) {
-        s->credit = CREDIT;
-        s->credited_us = now_us;
-        return;
-    }
-    s->credit = least_of(s->credit + (size_t) passed, CREDIT);
-    s->credited_us += us_of((size_t) passed);
+    s->credited_us += passed_us;
+    s->credit = passed_us < SESSION_SILENCE_FILL_MS * 1000
+                    ? s->credit + passed_us * PER_MS
+                    : CREDIT_MAX;
+    if (s->credit > CREDIT_MAX)
+        s->credit = CREDIT_MAX;
+}
+
+static size_t
+credit_samples(const struct session_voice_silence *s)
+{
+    return (size_t) (s->credit / CREDIT_UNIT);
+}
+
+static void
+credit_use(struct session_voice_silence *s, size_t samples)
+{
+    s->credit -= (uint64_t) samples * CREDIT_UNIT;
 }
 
 /* What *left covers of *of: whole steps, or all of it. */
@@ -74,11 +86,11 @@ gap_lower(struct session_voice_silence *s, struct session_voice_gap *gap)
     part_cover(&gap->lost, &left);
     s->ahead = least_of(left, AHEAD_MAX);
     all = gap->rest + gap->lost;
-    over = all > s->credit ? all - s->credit : 0;
+    over = all > credit_samples(s) ? all - credit_samples(s) : 0;
     gap->cut = part_cut(&gap->rest, over);
     if (gap->cut < over)
         gap->cut += part_cut(&gap->lost, over - gap->cut);
-    s->credit -= all - gap->cut;
+    credit_use(s, all - gap->cut);
 }
 
 void
@@ -124,7 +136,7 @@ session_voice_silence_packet(struct session_voice_silence *s,
     bool after_rest = gap->rest > 0 || !arrival->follows;
 
     if (!s->started) {
-        s->credit = SESSION_SILENCE_SLACK_MS * PER_MS;
+        s->credit = SESSION_SILENCE_SLACK_MS * PER_MS * CREDIT_UNIT;
         s->credited_us = now_us;
         s->started = true;
     }
@@ -172,13 +184,13 @@ session_voice_silence_take(struct session_voice_silence *s, uint64_t now_us)
     credit_count(s, now_us);
     passed = samples_between(s->heard_us, now_us);
     n = passed < LUMP ? (size_t) passed : LUMP;
-    if (n > s->credit) { /* what can't be fed now never is */
-        n = s->credit;
+    if (n > credit_samples(s)) { /* what can't be fed now never is */
+        n = credit_samples(s);
         s->heard_us = now_us - us_of(n);
     }
     n -= n % STEP;
     s->delay_us = SESSION_SILENCE_STEP_MS * 1000;
-    s->credit -= n;
+    credit_use(s, n);
     s->fed += n;
     s->turn += n;
     s->run = 0;

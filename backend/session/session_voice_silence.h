@@ -37,7 +37,7 @@ struct session_voice_silence {
     uint64_t heard_us;    /* until then the model has been given something */
     uint64_t credited_us; /* until then time counts in credit */
     uint32_t delay_us;    /* after heard_us: then silence is due */
-    size_t credit;        /* samples that may be filled in or fed */
+    uint64_t credit;      /* thousandths of samples that may be made up */
     size_t fed;           /* samples in this silence */
     size_t ahead;         /* heard beyond the client's time, before it */
     size_t turn;          /* samples fed since there was audio */

@@ -33,7 +33,7 @@ _Static_assert(SESSION_VOICE_APPEND_SAMPLES == OPUS_VOICE_DECODED_MAX,
     X(FAULT_LONG, "invalid_audio_packet",                                      \
       "The audio packet is longer than any can be.")                           \
     X(FAULT_VERSION, "invalid_audio_packet",                                   \
-      "The audio packet is of another version or kind than 1 and 1.")          \
+      "The audio packet is not of version 1 and kind 1.")                      \
     X(FAULT_FLAGS, "invalid_audio_packet",                                     \
       "The audio packet has a flag that nobody knows.")                        \
     X(FAULT_STEREO, "invalid_audio_packet",                                    \
@@ -384,85 +384,96 @@ spare_take(struct session_voice_up *up, size_t samples, uint64_t now_us)
     return true;
 }
 
+/* A packet in its place. */
+struct placed {
+    struct voice_packet packet;
+    struct voice_track_news news;
+    struct session_voice_gap gap; /* to be filled in before it */
+    size_t samples;
+    bool follows; /* the one before it is known */
+};
+
 static void
-jitter_take(struct session_voice_up *up, const struct voice_packet *packet,
-            bool follows, uint64_t now_us)
+jitter_take(struct session_voice_up *up, const struct placed *p,
+            uint64_t now_us)
 {
-    int64_t late_us =
-        playout_arrival_take(&up->arrival, packet->timestamp, !follows, now_us);
+    int64_t late_us = playout_arrival_take(&up->arrival, p->packet.timestamp,
+                                           !p->follows, now_us);
 
     if (late_us >= 0)
         up->jitter_us += (uint64_t) late_us - up->jitter_us / 16;
 }
 
-/* What is to be filled in before the packet, as the silence fed since the
- * last one leaves it. */
+/* Looks what is to be filled in, after what was fed since the last one. */
 static void
-gap_find(struct session_voice_up *up, const struct voice_packet *packet,
-         const struct voice_track_news *news, size_t samples,
-         struct session_voice_gap *gap, uint64_t now_us)
+gap_find(struct session_voice_up *up, struct placed *p, uint64_t now_us)
 {
-    bool follows = news->kind != VOICE_TRACK_RESTART;
     struct session_voice_arrival arrival = {
-        .samples = samples,
-        .follows = follows,
-        .rests = packet->flags & VOICE_PACKET_REST,
+        .samples = p->samples,
+        .follows = p->follows,
+        .jitter_us = (uint32_t) (up->jitter_us / 16),
+        .rests = p->packet.flags & VOICE_PACKET_REST,
     };
 
-    jitter_take(up, packet, follows, now_us);
-    arrival.jitter_us = (uint32_t) (up->jitter_us / 16);
-    *gap = (struct session_voice_gap){.rest = news->rest_48k / 2,
-                                      .lost = news->lost_48k / 2};
-    session_voice_silence_packet(&up->silence, &arrival, gap, now_us);
-    up->stats.cut_samples += gap->cut;
-    if (!follows)
-        opus_voice_decoder_reset(up->decoder);
+    p->gap = (struct session_voice_gap){.rest = p->news.rest_48k / 2,
+                                        .lost = p->news.lost_48k / 2};
+    session_voice_silence_packet(&up->silence, &arrival, &p->gap, now_us);
+    up->stats.cut_samples += p->gap.cut;
 }
 
 /* A packet whose head is good and whose body is not, as libopus finds, is
  * made up for. */
 static void
-packet_append(struct session_voice_up *up, const struct voice_packet *packet,
-              size_t samples, const struct session_voice_gap *gap)
+packet_append(struct session_voice_up *up, const struct placed *p)
 {
     struct piece piece;
 
-    silence_append(up, &piece, gap->rest, true);
-    lost_append(up, &piece, gap->lost, packet);
+    silence_append(up, &piece, p->gap.rest, true);
+    lost_append(up, &piece, p->gap.lost, &p->packet);
     if (up->destroyed)
         return;
-    if (opus_voice_decode(up->decoder, piece.pcm, packet->body,
-                          packet->body_bytes)
+    if (opus_voice_decode(up->decoder, piece.pcm, p->packet.body,
+                          p->packet.body_bytes)
         < 0)
-        opus_voice_conceal(up->decoder, piece.pcm, samples, NULL, 0);
-    up->stats.heard_samples += samples;
-    piece_append(up, &piece, samples);
+        opus_voice_conceal(up->decoder, piece.pcm, p->samples, NULL, 0);
+    up->stats.heard_samples += p->samples;
+    piece_append(up, &piece, p->samples);
+}
+
+static enum fault
+packet_place(struct session_voice_up *up, struct placed *p, uint64_t now_us)
+{
+    if (!spare_take(up, p->samples, now_us))
+        return FAULT_FAST;
+    if (up->decoder == NULL && decoder_make(up) != 0)
+        return FAULT_MEMORY;
+    voice_track_take(&up->track, &p->packet, (uint32_t) p->samples * 2,
+                     &p->news);
+    if (p->news.kind == VOICE_TRACK_OLD)
+        return FAULT_OLD;
+    p->follows = p->news.kind != VOICE_TRACK_RESTART;
+    if (!p->follows)
+        opus_voice_decoder_reset(up->decoder);
+    jitter_take(up, p, now_us);
+    gap_find(up, p, now_us);
+    return FAULT_NONE;
 }
 
 static enum fault
 packet_take(struct session_voice_up *up, const void *data, size_t bytes,
             uint64_t now_us)
 {
-    struct voice_packet packet;
-    struct voice_track_news news;
-    struct session_voice_gap gap;
-    enum fault fault = message_read(&packet, data, bytes);
-    size_t samples = 0;
+    struct placed p;
+    enum fault fault = message_read(&p.packet, data, bytes);
 
     if (fault == FAULT_NONE)
-        fault = body_check(&packet, &samples);
+        fault = body_check(&p.packet, &p.samples);
+    if (fault == FAULT_NONE)
+        fault = packet_place(up, &p, now_us);
     if (fault != FAULT_NONE)
         return fault;
-    if (!spare_take(up, samples, now_us))
-        return FAULT_FAST;
-    if (up->decoder == NULL && decoder_make(up) != 0)
-        return FAULT_MEMORY;
-    voice_track_take(&up->track, &packet, (uint32_t) samples * 2, &news);
-    if (news.kind == VOICE_TRACK_OLD)
-        return FAULT_OLD;
-    gap_find(up, &packet, &news, samples, &gap, now_us);
     timer_arm(up, now_us);
-    packet_append(up, &packet, samples, &gap);
+    packet_append(up, &p);
     return FAULT_NONE;
 }
 
