@@ -5,6 +5,8 @@
 //
 //     script({ session, input, text, tools }) → [
 //         { say: 'Hello there.', audioMs: 400 },       // a message
+//         { say: 'Hello.', pcm, paceMs: 20, onDelta }, // with this sound, its
+//                              // own pace, and a function after each delta
 //         { call: { name: 'f', arguments: '{}' } } ]   // a function call
 //
 // `emit(event)` takes whole events; several connections may listen (a call and
@@ -13,9 +15,13 @@
 import { bytesPerMs, newId, newSession, toneOf, updateSession, usageOf }
     from './upstream_shapes.mjs';
 import { sleep } from './process.mjs';
+import { RATE, durationMs, toBase64 } from './wav.mjs';
 
 const textOf = (item) => (item?.content ?? [])
     .map((part) => part.text ?? part.transcript ?? '').join(' ').trim();
+
+const sliceMs = (pcm, fromMs, ms) => pcm.subarray(Math.round(fromMs * RATE / 1000),
+    Math.round((fromMs + ms) * RATE / 1000));
 
 // Says what it was told; "call f {...}" calls f; a function's output is told.
 export function defaultScript({ input, text }) {
@@ -388,29 +394,31 @@ export class UpstreamSession {
         response.output.push(entry.item);
     }
 
-    async #say(response, index, { say, audioMs, phase }) {
+    async #say(response, index, part) {
+        const { say, pcm, audioMs = pcm && durationMs(pcm), phase } = part;
         const entry = this.#open(response, index, { id: newId('item_'), type: 'message',
             status: 'in_progress', role: 'assistant', ...(phase && { phase }), content: [] });
         const at = { response_id: response.id, item_id: entry.item.id, output_index: index,
             content_index: 0 };
         const spoken = response.shape.output_modalities[0] === 'audio';
-        const part = (text) => (spoken ? { type: 'audio', transcript: text }
+        const shape = (text) => (spoken ? { type: 'audio', transcript: text }
             : { type: 'text', text });
-        this.send('response.content_part.added', { ...at, part: part('') });
-        const said = await this.#deltas(response, entry, at, say,
-            spoken ? audioMs ?? 250 * say.split(/\s+/).length : 0);
+        this.send('response.content_part.added', { ...at, part: shape('') });
+        const said = await this.#deltas(response, entry, at, { ...part,
+            audioMs: spoken ? audioMs ?? 250 * say.split(/\s+/).length : 0 });
         const kind = spoken ? 'response.output_audio_transcript' : 'response.output_text';
         if (spoken) {
             this.send('response.output_audio.done', at);
         }
         this.send(`${kind}.done`, { ...at, [spoken ? 'transcript' : 'text']: said });
-        this.send('response.content_part.done', { ...at, part: part(said) });
+        this.send('response.content_part.done', { ...at, part: shape(said) });
         this.#close(response, index, entry, { content: [spoken
             ? { type: 'output_audio', transcript: said } : { type: 'output_text', text: said }] });
     }
 
     // Text and sound side by side, a step each `paceMs`; the text that was sent.
-    async #deltas(response, entry, at, text, audioMs) {
+    async #deltas(response, entry, at, part) {
+        const { say: text, audioMs, pcm, onDelta } = part;
         const steps = Math.max(1, Math.ceil(audioMs / this.deltaMs),
             audioMs ? 0 : Math.min(8, text.length));
         const type = audioMs ? 'response.output_audio_transcript.delta'
@@ -425,11 +433,13 @@ export class UpstreamSession {
             }
             const ms = Math.min(this.deltaMs, audioMs - i * this.deltaMs);
             if (ms > 0) {
-                this.send('response.output_audio.delta', { ...at,
-                    delta: toneOf(response.format, ms).toString('base64') });
                 entry.audioMs += ms;
+                this.send('response.output_audio.delta', { ...at, delta: pcm
+                    ? toBase64(sliceMs(pcm, i * this.deltaMs, ms))
+                    : toneOf(response.format, ms).toString('base64') });
+                onDelta?.(i, this);
             }
-            await this.#pause(response);
+            await this.#pause(response, part.paceMs);
         }
         return said;
     }
@@ -453,8 +463,8 @@ export class UpstreamSession {
     }
 
     // One step's wait; a stop ends it at once.
-    #pause(response) {
-        return Promise.race([sleep(this.paceMs),
+    #pause(response, paceMs = this.paceMs) {
+        return Promise.race([sleep(paceMs),
             new Promise((wake) => { response.wake = wake; })]);
     }
 }
