@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- *   audio and marks, in the order they passed ─► records of a batch
- *   batch ─► level_desk ─(pool)─► records_measure ─► meter
- *                       ─(loop)─► turn_tell ─► log, sum, counters
+ *   audio and marks, in the order they passed ─► records of the loop's desk
+ *   desk ─(pool)─► on_measure ─► meter
+ *        ─(loop)─► on_done ─► turn_tell ─► log, sum, counters
  */
 
 #include "session/session_levels.h"
@@ -24,33 +24,16 @@
 #define CLIPPED_SHARE 1000 /* one sample of so many is too many */
 
 enum record_kind {
-    RECORD_AUDIO, /* base64 follows */
-    RECORD_LOST,  /* value: characters that are not here */
-    RECORD_BEGIN, /* value: ms */
-    RECORD_RESTART,
-    RECORD_END, /* value: ms */
-    RECORD_END_NOW,
-    RECORD_MARK, /* the client's commit: the turn ends here if it is taken */
+    RECORD_AUDIO,   /* base64 follows */
+    RECORD_LOST,    /* value: characters that are not here */
+    RECORD_BEGIN,   /* value: ms */
+    RECORD_RESTART, /* nothing before belongs to what comes */
+    RECORD_MARK,    /* the client's commit: the turn ends here if it is taken */
     RECORD_MARK_DROP,
+    RECORD_CUT,
+    RECORD_END, /* value: ms; room for a level_turn follows, as below */
+    RECORD_END_NOW,
     RECORD_END_MARK
-};
-
-struct record {
-    uint32_t kind;
-    uint32_t bytes; /* that follow, and up to a multiple of 8 */
-    uint64_t value;
-};
-
-struct level_batch {
-    struct level_piece piece; /* first */
-    struct session_levels *levels;
-    struct level_meter *meter;
-    enum session_levels_who who;
-    enum level_format format;
-    bool has_turn;
-    struct level_turn turn;
-    size_t used, room;
-    uint8_t records[];
 };
 
 /* --- counters */
@@ -114,16 +97,26 @@ text_unescape(char *text, size_t chars)
 }
 
 static void
-record_measure(struct level_batch *b, const struct record *r, char *text)
+audio_measure(struct level_meter *m, struct level_record *r)
 {
-    struct level_meter *m = b->meter;
+    char *text = level_record_data(r);
+
+    /* What is no base64 the model refuses as well. */
+    level_meter_push(m, r->format, text, text_unescape(text, r->bytes));
+}
+
+static void
+on_measure(struct level_record *r)
+{
+    const struct session_levels *l = r->owner;
+    struct level_meter *m = l->side[r->side].meter;
 
     switch (r->kind) {
-    case RECORD_AUDIO: /* what is no base64 the model refuses as well */
-        level_meter_push(m, b->format, text, text_unescape(text, r->bytes));
+    case RECORD_AUDIO:
+        audio_measure(m, r);
         break;
     case RECORD_LOST:
-        level_meter_skip(m, b->format, r->value);
+        level_meter_skip(m, r->format, r->value);
         break;
     case RECORD_BEGIN:
         level_meter_begin(m, r->value);
@@ -131,43 +124,27 @@ record_measure(struct level_batch *b, const struct record *r, char *text)
     case RECORD_RESTART:
         level_meter_restart(m);
         break;
-    case RECORD_END:
-        level_meter_end(m, r->value, &b->turn);
-        break;
-    case RECORD_END_NOW:
-        level_meter_end(m, level_meter_now_ms(m), &b->turn);
-        break;
-    case RECORD_END_MARK:
-        level_meter_end_mark(m, &b->turn);
-        break;
     case RECORD_MARK:
         level_meter_mark(m);
         break;
-    default:
+    case RECORD_MARK_DROP:
         level_meter_mark_drop(m);
+        break;
+    case RECORD_CUT:
+        level_meter_end(m, level_meter_now_ms(m), &(struct level_turn){0});
+        break;
+    case RECORD_END:
+        level_meter_end(m, r->value, level_record_data(r));
+        break;
+    case RECORD_END_NOW:
+        level_meter_end(m, level_meter_now_ms(m), level_record_data(r));
+        break;
+    default:
+        level_meter_end_mark(m, level_record_data(r));
     }
 }
 
-/* A record's bytes behind its head. */
-static size_t
-padded(size_t bytes)
-{
-    return (bytes + 7) & ~(size_t) 7;
-}
-
-static void
-records_measure(struct level_piece *piece)
-{
-    struct level_batch *b = (struct level_batch *) piece;
-    struct record r;
-
-    for (size_t at = 0; at < b->used; at += sizeof(r) + padded(r.bytes)) {
-        memcpy(&r, b->records + at, sizeof(r));
-        record_measure(b, &r, (char *) b->records + at + sizeof(r));
-    }
-}
-
-/* --- batches, on the loop */
+/* --- on the loop */
 
 static void
 turn_tell(struct session_levels *l, enum session_levels_who who,
@@ -197,98 +174,61 @@ gone_check(struct session_levels *l)
         return;
     for (unsigned i = 0; i < LEVELS_SIDES; i++)
         level_meter_destroy(&l->side[i].meter);
+    if (l->uses_desk)
+        level_desk_unref();
     l->on_gone(l->arg);
 }
 
 static void
-on_measured(struct level_piece *piece)
+on_done(struct level_record *r)
 {
-    struct level_batch *b = (struct level_batch *) piece;
-    struct session_levels *l = b->levels;
+    struct session_levels *l = r->owner;
 
-    if (b->has_turn)
-        turn_tell(l, b->who, &b->turn);
+    if (r->kind >= RECORD_END)
+        turn_tell(l, r->side, level_record_data(r));
     l->under_way--;
-    free(b);
     gone_check(l);
 }
 
-/* What the side has gathered, to the desk. */
-static void
-batch_push(struct session_levels *l, struct session_levels_side *side)
-{
-    struct level_batch *b = side->open;
+static const struct level_desk_handlers desk_handlers = {on_measure, on_done};
 
-    if (!b)
-        return;
-    side->open = NULL;
+static bool
+desk_add(struct session_levels *l, enum session_levels_who who,
+         struct level_record *r, const void *data)
+{
+    r->handlers = &desk_handlers;
+    r->owner = l;
+    r->side = (uint8_t) who;
+    r->format = (uint8_t) l->side[who].format;
+    if (!level_desk_add(l->loop, r, data))
+        return false;
     l->under_way++;
-    b->piece.bytes = b->used;
-    level_desk_push(l->loop, &b->piece, b->has_turn);
+    return true;
 }
 
-static struct level_batch *
-batch_create(struct session_levels *l, enum session_levels_who who,
-             size_t bytes)
-{
-    size_t room = bytes > SESSION_LEVELS_BATCH ? bytes : SESSION_LEVELS_BATCH;
-    struct level_batch *b = NULL;
-
-    if (level_desk_bytes() <= SESSION_LEVELS_ALL)
-        b = malloc(sizeof(*b) + room);
-    if (!b)
-        return NULL;
-    *b = (struct level_batch){
-        .piece = {.measure = records_measure, .done = on_measured},
-        .levels = l,
-        .meter = l->side[who].meter,
-        .who = who,
-        .format = l->side[who].format,
-        .room = room,
-    };
-    return b;
-}
-
-static void
-record_write(struct level_batch *b, enum record_kind kind, uint64_t value,
-             struct realtime_span text)
-{
-    const struct record r = {kind, (uint32_t) text.bytes, value};
-
-    memcpy(b->records + b->used, &r, sizeof(r));
-    if (text.bytes)
-        memcpy(b->records + b->used + sizeof(r), text.text, text.bytes);
-    b->used += sizeof(r) + padded(text.bytes);
-}
-
-/* False: there is no room for it, and it is forgotten. */
+/* False: there is no room for it, and it is forgotten. What was lost before
+ * has its place before it. */
 static bool
 record_add(struct session_levels *l, enum session_levels_who who,
-           enum record_kind kind, uint64_t value, struct realtime_span text)
+           struct level_record *r, const void *data)
 {
     struct session_levels_side *side = &l->side[who];
-    const struct realtime_span none = {NULL, 0};
-    size_t bytes = sizeof(struct record) + padded(text.bytes);
+    struct level_record lost = {.kind = RECORD_LOST, .value = side->lost_chars};
 
-    if (side->open && side->open->room - side->open->used < bytes)
-        batch_push(l, side);
-    if (!side->open)
-        side->open = batch_create(l, who, bytes + sizeof(struct record));
-    if (!side->open)
+    if (!side->meter)
         return false;
-    if (side->lost_chars && side->open->used == 0)
-        record_write(side->open, RECORD_LOST, side->lost_chars, none);
-    side->lost_chars = 0;
-    record_write(side->open, kind, value, text);
-    return true;
+    if (side->lost_chars > 0 && desk_add(l, who, &lost, NULL))
+        side->lost_chars = 0;
+    return desk_add(l, who, r, data);
 }
 
 static void
 mark_add(struct session_levels *l, enum session_levels_who who,
          enum record_kind kind, uint64_t value)
 {
-    if (l->side[who].meter)
-        record_add(l, who, kind, value, (struct realtime_span){NULL, 0});
+    struct level_record r = {.kind = kind, .value = value};
+
+    record_add(l, who, &r, NULL);
 }
 
 /* The turn is over: it is measured at once. */
@@ -296,13 +236,31 @@ static void
 turn_end(struct session_levels *l, enum session_levels_who who,
          enum record_kind kind, uint64_t value)
 {
-    struct session_levels_side *side = &l->side[who];
+    struct level_record r = {
+        .kind = kind, .value = value, .bytes = sizeof(struct level_turn)};
 
-    mark_add(l, who, kind, value);
-    if (side->open) {
-        side->open->has_turn = true;
-        batch_push(l, side);
-    }
+    if (record_add(l, who, &r, NULL))
+        level_desk_flush(l->loop);
+}
+
+static void
+meter_make(struct session_levels *l, enum session_levels_who who)
+{
+    metrics_need();
+    if (!l->uses_desk)
+        level_desk_ref();
+    l->uses_desk = true;
+    /* Without memory: the next event tries again. */
+    level_meter_create(&l->side[who].meter,
+                       who == LEVELS_USER ? USER_SLOTS : ANSWER_SLOTS);
+}
+
+/* What passes and can't be copied is at least counted. */
+static void
+audio_lose(struct session_levels *l, enum session_levels_who who, size_t chars)
+{
+    metric_add(skipped_metric, 1);
+    l->side[who].lost_chars += chars;
 }
 
 /* Base64 with its quotes. */
@@ -310,22 +268,15 @@ static void
 audio_add(struct session_levels *l, enum session_levels_who who,
           struct realtime_span audio)
 {
-    struct session_levels_side *side = &l->side[who];
-
     if (!audio.text || audio.bytes <= 2 || audio.text[0] != '"')
         return;
-    const struct realtime_span text = {audio.text + 1, audio.bytes - 2};
-    metrics_need();
-    if (!side->meter)
-        level_meter_create(&side->meter,
-                           who == LEVELS_USER ? USER_SLOTS : ANSWER_SLOTS);
-    if (side->meter && text.bytes <= SESSION_LEVELS_PIECE
-        && record_add(l, who, RECORD_AUDIO, 0, text))
-        return;
-    metric_add(skipped_metric, 1);
-    if (side->open) /* its place is behind what is gathered */
-        batch_push(l, side);
-    side->lost_chars += text.bytes;
+    if (!l->side[who].meter)
+        meter_make(l, who);
+    struct level_record r = {.kind = RECORD_AUDIO,
+                             .bytes = (uint32_t) (audio.bytes - 2)};
+    if (audio.bytes - 2 > SESSION_LEVELS_PIECE
+        || !record_add(l, who, &r, audio.text + 1))
+        audio_lose(l, who, audio.bytes - 2);
 }
 
 /* --- what passes */
@@ -347,7 +298,7 @@ session_levels_up(struct session_levels *l, const struct realtime_peek *peek)
     else if (peek->type == REALTIME_AUDIO_COMMIT)
         mark_add(l, LEVELS_USER, RECORD_MARK, 0);
     else if (peek->type == REALTIME_AUDIO_CLEAR)
-        mark_add(l, LEVELS_USER, RECORD_END_NOW, 0); /* and nobody is told */
+        mark_add(l, LEVELS_USER, RECORD_CUT, 0);
 }
 
 /* "?" when there is none, or a strange one. */
@@ -413,8 +364,6 @@ format_read(struct session_levels *l, enum session_levels_who who,
         format = LEVEL_ULAW;
     else if (strcmp(type, "audio/pcma") == 0)
         format = LEVEL_ALAW;
-    if (format != side->format && side->open)
-        batch_push(l, side);
     side->format = format;
 }
 
@@ -538,10 +487,6 @@ session_levels_close(struct session_levels *l, void (*on_gone)(void *arg),
     answer_end(l);
     if (l->speaking)
         turn_end(l, LEVELS_USER, RECORD_END, UINT64_MAX);
-    for (unsigned i = 0; i < LEVELS_SIDES; i++) {
-        free(l->side[i].open); /* of no turn */
-        l->side[i].open = NULL;
-    }
     l->on_gone = on_gone;
     l->arg = arg;
     l->closed = true;

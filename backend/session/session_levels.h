@@ -5,11 +5,11 @@
  * user said and of what the client was sent as an answer; one line in the log
  * a turn, sums for the summary. Embedded in session_down, on its loop. The
  * loop only copies the base64 that passes; level_desk has it decoded and
- * measured on libuv's pool. Owns the copies and one meter a direction, made
- * with the first audio. Never logs a content.
+ * measured on libuv's pool. Owns one meter a direction, made with the first
+ * audio. Never logs a content.
  *
- *   append that goes to the model ─► batch ─┐ full, or the turn ends
- *   delta that went to the client ─► batch ─┴► level_desk ─► meter ─► log line
+ *   append that goes to the model ─┐            (full, or a turn ended)
+ *   delta that went to the client ─┴► level_desk ─► meter ─► log line
  *
  * A turn of the user is what the model says it is (speech_started, _stopped),
  * else the audio since the last commit; an answer is the audio of a response.
@@ -23,12 +23,9 @@
 #include "codec/level_meter.h"
 #include "session/session_event.h"
 
-#define SESSION_LEVELS_BATCH 16384 /* characters that are measured together */
 #define SESSION_LEVELS_PIECE                                                   \
-    2097152                         /* of one event; a longer one is skipped   \
-                                     */
-#define SESSION_LEVELS_ALL 33554432 /* waiting, of all sessions */
-#define SESSION_LEVELS_ID  48
+    2097152 /* of one event; longer ones are not seen */
+#define SESSION_LEVELS_ID 48
 
 enum session_levels_who { LEVELS_USER, LEVELS_ASSISTANT, LEVELS_SIDES };
 
@@ -39,11 +36,8 @@ struct session_levels_sum {
     uint32_t turns;
 };
 
-struct level_batch;
-
 struct session_levels_side {
-    struct level_meter *meter; /* the pool's while a batch is under way */
-    struct level_batch *open;  /* being filled, or NULL */
+    struct level_meter *meter; /* the pool's; NULL before the first audio */
     size_t lost_chars;         /* that passed and were not copied */
     enum level_format format;
 };
@@ -55,7 +49,8 @@ struct session_levels {
     void *arg;
     struct session_levels_side side[LEVELS_SIDES];
     struct session_levels_sum sum[LEVELS_SIDES];
-    uint32_t under_way; /* batches that the desk has */
+    uint32_t under_way; /* records that the desk has */
+    bool uses_desk;
     bool closed;
     bool speaking;      /* the user, by the model's word */
     bool told;          /* a turn that the model is about to commit */

@@ -61,6 +61,7 @@ rig_start(struct rig *rig)
 static void
 rig_turn(struct rig *rig)
 {
+    level_desk_flush(rig->loop);
     for (int i = 0; i < 2000 && rig->levels.under_way > 0; i++) {
         uv_run(loop_uv(rig->loop), UV_RUN_NOWAIT);
         usleep(1000);
@@ -369,7 +370,6 @@ test_end_in_a_turn(void **state)
         "who=user ms=1000 rms_dbfs=-12.2 peak_dbfs=-12.2 clipped=0");
     rig_stop(&rig);
     rig_start(&rig);
-    speak(&rig, 8000, 100);
     session_levels_close(&rig.levels, on_gone, &rig);
     assert_true(rig.gone); /* nothing to wait for */
     rig_stop(&rig);
