@@ -53,6 +53,37 @@ test_known_levels(void **state)
     assert_int_equal(level.peak, 1);
 }
 
+/* Every length, any place in memory, all heights: as counted one by one. */
+static void
+test_every_length(void **state)
+{
+    static const int16_t heights[] = {
+        INT16_MIN, INT16_MIN + 1, INT16_MAX, INT16_MAX - 1, 0, -1, 1};
+    int16_t pcm[160];
+
+    (void) state;
+    srand(3);
+    for (size_t i = 0; i < 160; i++)
+        pcm[i] = i < 80 ? (int16_t) (rand() % 65536 - 32768)
+                        : heights[(size_t) rand() % 7];
+    for (size_t from = 0; from < 160; from++) {
+        for (size_t samples = 0; samples <= 160 - from; samples++) {
+            struct audio_level level = {0}, want = {0};
+            audio_level_push(&level, pcm + from, samples);
+            for (size_t i = from; i < from + samples; i++)
+                audio_level_push(&want, pcm + i, 1);
+            assert_memory_equal(&level, &want, sizeof(want));
+        }
+    }
+    struct audio_level loud = {0};
+    for (size_t i = 0; i < 160; i++)
+        pcm[i] = INT16_MIN;
+    audio_level_push(&loud, pcm, 160);
+    assert_true(loud.power == UINT64_C(160) << 30);
+    assert_int_equal(loud.peak, 32768);
+    assert_int_equal(loud.clipped, 160);
+}
+
 /* Pieces of any size, and two halves put together, say what the whole says. */
 static void
 test_pieces_of_a_level(void **state)
@@ -183,6 +214,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_levels),
+        cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_pieces_of_a_level),
         cmocka_unit_test(test_text_in_pieces),
         cmocka_unit_test(test_odd_deltas),
