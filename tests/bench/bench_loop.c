@@ -19,6 +19,54 @@ bench_now_ns(void)
     return (uint64_t) now.tv_sec * BENCH_NS_PER_S + (uint64_t) now.tv_nsec;
 }
 
+uint64_t
+bench_wall_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t) now.tv_sec * BENCH_NS_PER_S + (uint64_t) now.tv_nsec;
+}
+
+int
+bench_stamp_enable(int fd)
+{
+    int on = 1;
+
+    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) < 0
+               ? -errno
+               : 0;
+}
+
+ssize_t
+bench_stamp_recv(int fd, void *to, size_t room, uint64_t *arrived_ns)
+{
+    char control[128];
+    struct iovec part = {.iov_base = to, .iov_len = room};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t got = recvmsg(fd, &message, 0);
+    struct timespec stamp;
+
+    *arrived_ns = 0;
+    if (got < 0)
+        return got;
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(&message); each;
+         each = CMSG_NXTHDR(&message, each)) {
+        if (each->cmsg_level != SOL_SOCKET
+            || each->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&stamp, CMSG_DATA(each), sizeof(stamp));
+        *arrived_ns =
+            (uint64_t) stamp.tv_sec * BENCH_NS_PER_S + (uint64_t) stamp.tv_nsec;
+    }
+    if (*arrived_ns == 0)
+        *arrived_ns = bench_wall_ns();
+    return got;
+}
+
 int
 bench_loop_init(struct bench_loop *loop, bool steps)
 {

@@ -12,9 +12,11 @@
 #define BENCH_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define BENCH_NS_PER_S 1000000000ull
@@ -34,6 +36,16 @@ struct bench_target {
 
 /* Monotonic. */
 uint64_t bench_now_ns(void);
+
+/* The clock of the kernel's own stamps. */
+uint64_t bench_wall_ns(void);
+
+/* Asks the kernel to stamp what arrives. 0 or -errno. */
+int bench_stamp_enable(int fd);
+
+/* recv, and when the latest byte of it arrived, by bench_wall_ns's clock; now,
+ * where the kernel does not say. */
+ssize_t bench_stamp_recv(int fd, void *to, size_t room, uint64_t *arrived_ns);
 
 /* 0 or -errno. */
 int bench_loop_init(struct bench_loop *loop, bool steps);

@@ -56,6 +56,8 @@ bench_ws_open(struct bench_ws *ws, const struct bench_target *target)
     ws->state = BENCH_WS_CONNECTING;
     ws->began_ns = bench_now_ns();
     int error = bench_loop_watch(ws->loop, fd, EPOLLIN | EPOLLOUT, ws);
+    if (!error && ws->stamped)
+        error = bench_stamp_enable(fd);
     if (error) {
         close(fd);
         ws->state = BENCH_WS_CLOSED;
@@ -370,15 +372,22 @@ http_read(struct bench_ws *ws, const uint8_t *data, size_t bytes)
     ws->head = NULL;
 }
 
+static ssize_t
+socket_recv(struct bench_ws *ws, uint8_t *to, size_t room)
+{
+    if (ws->tls)
+        return bench_tls_recv(ws->tls, to, room);
+    return ws->stamped ? bench_stamp_recv(ws->fd, to, room, &ws->arrived_ns)
+                       : recv(ws->fd, to, room, 0);
+}
+
 static void
 readable(struct bench_ws *ws)
 {
     static uint8_t scratch[READ_BYTES];
 
     for (int turn = 0; turn < READ_TURNS; turn++) {
-        ssize_t got = ws->tls
-                          ? bench_tls_recv(ws->tls, scratch, sizeof(scratch))
-                          : recv(ws->fd, scratch, sizeof(scratch), 0);
+        ssize_t got = socket_recv(ws, scratch, sizeof(scratch));
         if (got < 0 && errno == EAGAIN)
             return;
         if (got <= 0) {

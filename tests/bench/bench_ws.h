@@ -68,8 +68,10 @@ struct bench_ws {
     uint8_t *rest;       /* unsent */
     size_t rest_bytes;
     size_t rest_at;
-    uint64_t began_ns; /* connect() was called */
-    bool opened;       /* a 101 came */
+    uint64_t began_ns;   /* connect() was called */
+    bool stamped;        /* set by the user: the kernel says when bytes came */
+    uint64_t arrived_ns; /* and so: those of on_piece, bench_wall_ns's clock */
+    bool opened;         /* a 101 came */
     /* of the user: what it knows of its messages */
     bool set_up;
     uint32_t sent;

@@ -4,12 +4,13 @@
  * What libopus alone costs: the ceiling that talking sessions are measured
  * against. Nothing of ours is in it.
  *
- *   opus-ceiling WAV [frame_ms [bitrate_bps]]
+ *   opus-ceiling WAV [frame_ms [bitrate_bps [complexity]]]
  *
  * Encodes the file's speech (24 kHz mono) as we do, DTX off and FEC on, and
  * decodes it, with as many states in turn as make the processor's caches as
  * cold as a server's; prints CPU microseconds a frame and how many full-duplex
- * sessions that speak all the time fit a core, by complexity, as one JSON.
+ * sessions that speak all the time fit a core, by complexity (or for the one
+ * that is named), as one JSON.
  */
 
 #include <opus/opus.h>
@@ -151,19 +152,23 @@ cost_measure(const struct speech *speech, int complexity, int frame,
 int
 main(int argc, char **argv)
 {
-    static const int complexities[] = {0, 1, 3, 5, 8, 10};
+    static const int usual[] = {0, 1, 3, 5, 8, 10};
     int frame_ms = argc > 2 ? (int) strtol(argv[2], NULL, 10) : 20;
     int bitrate_bps = argc > 3 ? (int) strtol(argv[3], NULL, 10) : 24000;
+    int one = argc > 4 ? (int) strtol(argv[4], NULL, 10) : 0;
+    const int *complexities = argc > 4 ? &one : usual;
+    size_t count = argc > 4 ? 1 : sizeof usual / sizeof *usual;
     struct speech speech;
 
-    if (argc < 2 || (frame_ms != 10 && frame_ms != 20) || bitrate_bps < 6000)
-        die("usage: opus-ceiling WAV [10|20 [bitrate_bps]]");
+    if (argc < 2 || (frame_ms != 10 && frame_ms != 20) || bitrate_bps < 6000
+        || one < 0 || one > 10)
+        die("usage: opus-ceiling WAV [10|20 [bitrate_bps [complexity]]]");
     speech = speech_read(argv[1]);
     printf("{\"version\":\"%s\",\"frame_ms\":%d,\"bitrate_bps\":%d,"
            "\"encoder_bytes\":%d,\"decoder_bytes\":%d,\"rows\":[",
            opus_get_version_string(), frame_ms, bitrate_bps,
            opus_encoder_get_size(1), opus_decoder_get_size(1));
-    for (size_t i = 0; i < sizeof complexities / sizeof *complexities; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct cost cost = cost_measure(&speech, complexities[i],
                                         RATE / 1000 * frame_ms, bitrate_bps);
 
