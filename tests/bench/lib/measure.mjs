@@ -3,13 +3,16 @@
 // What a process used, and the load client as an object.
 
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build, root } from '../../integration/lib/paths.mjs';
 import { readStat, rssAnonKb } from '../../integration/lib/process.mjs';
 
 export const benchClient = join(build, 'bench/bench-client');
+export const benchTalk = join(build, 'bench/bench-talk');
+export const opusCeiling = join(build, 'bench/opus-ceiling');
 export const plainLibfcgi = join(build, 'bench/plain-libfcgi');
 export const nodeUpstream = join(root, 'tests/bench/node_upstream.mjs');
 export const nodeEcho = join(root, 'tests/bench/node_ws_echo.mjs');
@@ -28,6 +31,12 @@ export function cpuSeconds(...pids) {
     return ticks / TICKS_PER_SECOND;
 }
 
+// What a process has of memory, its part of what it shares included.
+export function pssKb(pid) {
+    const [, kb] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+    return Number(kb);
+}
+
 // The pages of a process settle a moment after its work does.
 export function anonKb(pid) {
     return rssAnonKb(pid);
@@ -37,6 +46,12 @@ export function median(values) {
     const sorted = [...values].sort((a, b) => a - b);
     const half = sorted.length >> 1;
     return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+export function demand(condition, what, line) {
+    if (!condition) {
+        throw new Error(`${what}: ${JSON.stringify(line)}`);
+    }
 }
 
 export function machine() {
@@ -52,7 +67,8 @@ const flags = options => Object.entries(options).flatMap(([name, value]) => {
     return value === true ? [flag] : [flag, String(value)];
 });
 
-// One run of bench-client. With `steps` it waits for go() between its phases.
+// One run of bench-client, or of another program of its manners (mode null).
+// With `steps` it waits for go() between its phases.
 export class Client {
     #lines = [];
     #waiting = [];
@@ -74,9 +90,10 @@ export class Client {
         }
     }
 
-    constructor(mode, options) {
-        const args = [mode, ...flags(options)];
-        this.child = spawn(benchClient, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    constructor(mode, options, program = benchClient) {
+        const args = [...(mode === null ? [] : [mode]), ...flags(options)];
+        this.name = basename(program);
+        this.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
         this.child.stdin.on('error', () => {});
         this.child.stderr.on('data', text => { this.#errors += text; });
         this.ended = new Promise(done => this.child.once('close', code => {
@@ -98,7 +115,7 @@ export class Client {
     }
 
     #end() {
-        return new Error(`bench-client ended with ${this.code} ${this.#errors.split('\n')[0]}`);
+        return new Error(`${this.name} ended with ${this.code} ${this.#errors.split('\n')[0]}`);
     }
 
     // The next line the client prints.

@@ -6,8 +6,9 @@
 
 import { sleep, until } from '../../integration/lib/process.mjs';
 import { parsePrometheus } from '../../integration/lib/prometheus.mjs';
-import { Client, anonKb, cpuSeconds, median } from './measure.mjs';
-import { Scope, httpStack, ourStack, parkedStack, remoteStack, slowUpstream,
+import { audioRows } from './audio.mjs';
+import { Client, anonKb, cpuSeconds, demand, median } from './measure.mjs';
+import { httpStack, ourStack, parkedStack, remoteStack, scoped, slowUpstream,
     tunnelStack } from './stacks.mjs';
 
 export const rows = [
@@ -40,29 +41,17 @@ export const rows = [
         what: 'sessions that got an open link, at 5 starts a second' },
     { id: 'cold_start.added_ms', unit: 'ms', most: 5, group: coldStart,
         what: 'p50 without open links, less that of the upstream asked directly' },
+    ...audioRows,
 ];
 
-export const goalOf = row => (row.most === undefined ? `>= ${row.least}` : `<= ${row.most}`);
+// A row without either is told for what it is.
+export const goalOf = row => (row.most !== undefined ? `<= ${row.most}`
+    : row.least !== undefined ? `>= ${row.least}` : '-');
 
-export const holds = (row, value) => (row.most === undefined ? value >= row.least
-    : value <= row.most);
+export const holds = (row, value) => value <= (row.most ?? Infinity) &&
+    value >= (row.least ?? -Infinity);
 
 const path = '/v1/realtime';
-
-async function scoped(work) {
-    const scope = new Scope();
-    try {
-        return await work(scope);
-    } finally {
-        await scope.end();
-    }
-}
-
-function demand(condition, what, line) {
-    if (!condition) {
-        throw new Error(`${what}: ${JSON.stringify(line)}`);
-    }
-}
 
 // Connections that are all open; what becomes of them is the caller's.
 async function opened(target, options) {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { makeDir } from '../../integration/lib/paths.mjs';
 import { Process } from '../../integration/lib/process.mjs';
 import { Client, nodeEcho } from './measure.mjs';
+import { talkChecks } from './self_test_talk.mjs';
 import { Scope, slowUpstream } from './stacks.mjs';
 
 async function withPeer(faults, work) {
@@ -192,5 +193,12 @@ export async function selfTest() {
             throw new Error(`the load client miscounts (${check.name}): ${error.message}`);
         }
     }
-    console.log('bench-client: counts what is lost, damaged, repeated, late and refused');
+    for (const [name, check] of Object.entries(talkChecks)) {
+        try {
+            await check();
+        } catch (error) {
+            throw new Error(`bench-talk miscounts (${name}): ${error.message}`);
+        }
+    }
+    console.log('bench-client, bench-talk: count what is lost, damaged, repeated, late and refused');
 }

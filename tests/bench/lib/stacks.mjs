@@ -29,6 +29,15 @@ export class Scope {
     }
 }
 
+export async function scoped(work) {
+    const scope = new Scope();
+    try {
+        return await work(scope);
+    } finally {
+        await scope.end();
+    }
+}
+
 function pin() {
     const count = cpus().length;
     return count < 2 ? '' : `worker_cpu_affinity ${'1'.padEnd(count, '0')};`;
@@ -44,7 +53,7 @@ const files = {
 async function nginx(scope, http) {
     const server = await Nginx.start(scope, { main: pin(), http, files, level: 'warn' });
     const [worker] = server.workers();
-    return { target: `127.0.0.1:${server.port}`, worker };
+    return { target: `127.0.0.1:${server.port}`, worker, master: server.process.pid };
 }
 
 const serverOf = voiced => until(() => voiced.serverPid(), 'the server process');
@@ -198,4 +207,27 @@ export async function remoteStack(scope, upstream, { links }) {
             location = /v1/realtime { voice_pass voice; }
         }`);
     return { ...front, server: await serverOf(voiced), voiced };
+}
+
+// voiced before a Realtime server at a port, without TLS; nobody listens there
+// but while a load runs. One loop: so many sessions share one as on a machine
+// that is full.
+export async function talkStack(scope, { port, opus }) {
+    const voiced = await Voiced.start(scope, { auth: 'none', env: { BENCH_KEY: 'bench-key' },
+        settings: { ...limits, loops: 1, log: { level: 'warn' },
+            upstream: { talk: { url: `ws://127.0.0.1:${port}/v1/realtime?model={model}`,
+                key_env: 'BENCH_KEY' } },
+            warm: { links: 0, secrets: 0 } } });
+    const front = await nginx(scope, ({ port: own }) => `
+        upstream voice { server unix:${voiced.socket}; }
+        server {
+            listen 127.0.0.1:${own} backlog=4096;
+            access_log off;
+            location = /v1/realtime {
+                voice_opus on bitrate=${opus.bitrate} ptime=${opus.ptime}ms fec=on dtx=off
+                    complexity=${opus.complexity};
+                voice_pass voice;
+            }
+        }`);
+    return { ...front, supervisor: voiced.pid, server: await serverOf(voiced), voiced };
 }
