@@ -94,6 +94,28 @@ api_error(struct gate_request *rq, unsigned status, const char *code,
 }
 
 void
+api_busy(struct gate_request *rq, const char *code, const char *message)
+{
+    static const struct gate_header later = {"Retry-After", API_RETRY_AFTER};
+    char body[512];
+    int bytes = snprintf(body, sizeof(body),
+                         "{\"error\":{\"message\":\"%s\","
+                         "\"type\":\"server_error\",\"param\":null,"
+                         "\"code\":\"%s\"}}",
+                         message, code);
+    const struct gate_answer answer = {
+        .status = 503,
+        .content_type = "application/json",
+        .headers = &later,
+        .header_count = 1,
+        .body = body,
+        .body_bytes = (size_t) bytes,
+    };
+
+    gate_answer(rq, &answer);
+}
+
+void
 api_json_text(struct gate_request *rq, unsigned status, const char *text,
               size_t bytes)
 {

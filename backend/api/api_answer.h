@@ -91,6 +91,10 @@ int api_set_path_id(struct gate_request *rq, const char *id, size_t bytes);
 void api_error(struct gate_request *rq, unsigned status, const char *code,
                const char *message, const char *param);
 
+/* 503 of a session that can't begin now; plain words. rq is gone. */
+#define API_RETRY_AFTER "5"
+void api_busy(struct gate_request *rq, const char *code, const char *message);
+
 /* A JSON text, or a tree (taken). rq is gone. */
 void api_json_text(struct gate_request *rq, unsigned status, const char *text,
                    size_t bytes);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/policy.h"
+#include "codec/turn_detection.h"
 #include "gate/crypto.h"
 #include "service/tenant_limits.h"
 #include "model/upstream.h"
@@ -29,7 +30,6 @@
 #define MODEL_BYTES     128
 #define QUERY_BYTES     8192 /* NGINX takes no longer request line by default */
 #define SAFETY_ID_BYTES (UPSTREAM_SAFETY_ID_MAX + 1)
-#define RETRY_AFTER     "5"
 #define BESIDE_MAX      4 /* sessions beside calls, for each that is allowed */
 
 /* What a request has been found to want; everything in it is of the request
@@ -42,6 +42,7 @@ struct connect {
     const char *model;
     bool may_return;                 /* ?resume=new */
     const char *intent;              /* a literal; NULL: a conversation */
+    const char *vad;                 /* a literal; NULL: no ?vad= */
     char safety_id[SAFETY_ID_BYTES]; /* "" not known */
     uint64_t ticket;                 /* of the warm pool, 0 none */
     uint64_t accepted_us;
@@ -69,28 +70,6 @@ enum job_text {
     TEXT_UPSTREAM,
     TEXT_COUNT
 };
-
-static void
-answer_busy(struct gate_request *rq, const char *code, const char *message)
-{
-    static const struct gate_header later = {"Retry-After", RETRY_AFTER};
-    char body[512];
-    int bytes = snprintf(body, sizeof(body),
-                         "{\"error\":{\"message\":\"%s\","
-                         "\"type\":\"server_error\",\"param\":null,"
-                         "\"code\":\"%s\"}}",
-                         message, code);
-    const struct gate_answer answer = {
-        .status = 503,
-        .content_type = "application/json",
-        .headers = &later,
-        .header_count = 1,
-        .body = body,
-        .body_bytes = (size_t) bytes,
-    };
-
-    gate_answer(rq, &answer);
-}
 
 /* A name that is safe in a log line and in a URL, where it may be a part of the
  * path: it leads to no other. */
@@ -209,6 +188,22 @@ safety_id_take(struct connect *c)
         snprintf(c->safety_id, sizeof(c->safety_id), "%s", id);
 }
 
+/* For clients that can send no session.update of their own. */
+static bool
+vad_check(struct connect *c)
+{
+    char value[QUERY_BYTES];
+
+    if (!api_query(c->rq, "vad", value, sizeof(value)))
+        return true;
+    c->vad = turn_detection_name(value);
+    if (c->vad)
+        return true;
+    api_error(c->rq, 400, "invalid_value",
+              "vad is quiet, normal, noisy, semantic or off.", "vad");
+    return false;
+}
+
 static void on_call(struct gate_request *rq, struct api_context *api,
                     const struct call_info *call);
 
@@ -226,7 +221,7 @@ query_check(struct connect *c)
         api_sideband_find(c->rq, c->api, value, on_call);
         return false;
     }
-    return intent_check(c);
+    return vad_check(c) && intent_check(c);
 }
 
 static bool
@@ -315,13 +310,13 @@ static bool
 slot_check(struct connect *c, struct loop **loop)
 {
     if (c->api->draining) {
-        answer_busy(c->rq, "server_draining", "The server is going away.");
+        api_busy(c->rq, "server_draining", "The server is going away.");
         return false;
     }
     if (warm_take(c, loop))
         return true;
     if (session_registry_reserve(c->api->sessions, loop)) {
-        answer_busy(c->rq, "server_busy", "All sessions are taken.");
+        api_busy(c->rq, "server_busy", "All sessions are taken.");
         return false;
     }
     return true;
@@ -433,6 +428,7 @@ session_of(const struct connect *c, struct loop *loop)
         .upstreams = (const char *const *) c->policy->upstream.items,
         .upstream_count = c->policy->upstream.count,
         .intent = c->intent,
+        .vad = c->vad,
         .warm_ticket = c->ticket,
         .max_message_bytes = config->max_message_bytes,
         .client_dialect = api_client_dialect(c->rq),
@@ -533,7 +529,7 @@ session_open(struct connect *c)
     if (!c->call)
         api_limits_leave(c->api, tenant);
     session_registry_release(c->api->sessions, loop);
-    answer_busy(c->rq, "server_busy", "There is no memory left.");
+    api_busy(c->rq, "server_busy", "There is no memory left.");
 }
 
 /* A session beside a call is none of those that the tenant may have, but takes
@@ -547,7 +543,7 @@ beside_check(struct connect *c)
         || session_registry_count_of(c->api->sessions, api_tenant(c->rq))
                < sessions * (1 + BESIDE_MAX))
         return true;
-    gate_add_header(c->rq, "Retry-After", RETRY_AFTER);
+    gate_add_header(c->rq, "Retry-After", API_RETRY_AFTER);
     api_error(c->rq, 429, "realtime_session_limit",
               tenant_refusal_text(TENANT_SESSIONS), NULL);
     return false;

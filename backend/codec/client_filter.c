@@ -293,8 +293,11 @@ client_filter_apply(struct client_filter *f, const struct realtime_peek *peek,
         result = models_check(f, event);
     else
         result = event_check(f, peek->type, event);
+    if (!result && f->turns && peek->type == REALTIME_SESSION_UPDATE)
+        result = turn_detection_complete(f->turns, f->policy,
+                                         json_object_get(event, "session"));
     if (!result) {
-        f->text = json_dumps(event, JSON_COMPACT);
+        f->text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(15));
         if (f->text)
             f->bytes = strlen(f->text);
         else

@@ -9,6 +9,7 @@
  * Denied: instructions, tools and model that differ from the policy's, prompt
  * templates (they carry instructions), system items, types not known here.
  * Merged: instructions come after the policy's; tools are the client's own.
+ * A session's turn detection is completed (turn_detection.h) under each.
  * Allowed: all but a model that the policy does not name, if it names any.
  */
 
@@ -17,11 +18,13 @@
 
 #include "codec/policy.h"
 #include "codec/realtime_event.h"
+#include "codec/turn_detection.h"
 
 struct client_filter {
-    const struct policy *policy; /* borrowed */
-    const char *model;           /* of the session; borrowed */
-    char *text;                  /* given by an apply that gives 0 */
+    const struct policy *policy;  /* borrowed */
+    const char *model;            /* of the session; borrowed */
+    struct turn_detection *turns; /* borrowed; NULL: not completed here */
+    char *text;                   /* given by an apply that gives 0 */
     size_t bytes;
     struct realtime_error error; /* filled by one that refuses */
 };

@@ -488,8 +488,8 @@ policy_sets_session(const struct policy *policy)
 /* Every field of the two kinds, so that nothing is left to a server's own
  * defaults. Realtime servers know no least length of speech: min_speech_ms is
  * for those who detect speech here. */
-static json_t *
-turn_detection(const struct policy *policy)
+json_t *
+policy_turn_detection(const struct policy *policy)
 {
     switch (policy->vad.mode) {
     case POLICY_VAD_SERVER:
@@ -518,7 +518,8 @@ session_audio(const struct policy *policy)
         json_object_set_new(input, "transcription",
                             json_pack("{s:s}", "model", policy->transcription));
     if (policy->vad.mode != POLICY_VAD_UNSET)
-        json_object_set_new(input, "turn_detection", turn_detection(policy));
+        json_object_set_new(input, "turn_detection",
+                            policy_turn_detection(policy));
     if (json_object_size(input))
         json_object_set(audio, "input", input);
     json_decref(input);

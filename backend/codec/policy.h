@@ -112,6 +112,10 @@ bool policy_names_have(const struct policy_names *names, const char *name);
 /* Whether the policy sets anything that the model must be told. */
 bool policy_sets_session(const struct policy *policy);
 
+/* Its turn detection with every field there is, null for off or unset; given;
+ * NULL: no memory. Of the policy only `vad` is read. */
+json_t *policy_turn_detection(const struct policy *policy);
+
 /* What it sets, as the session of a session.update; given; NULL: no memory. */
 json_t *policy_session(const struct policy *policy);
 

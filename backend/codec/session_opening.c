@@ -10,6 +10,7 @@
 #include "codec/session_opening.h"
 
 #include "codec/session_merge.h"
+#include "codec/turn_detection.h"
 
 #include <string.h>
 #include <uv.h>
@@ -121,11 +122,34 @@ session_opening_settings(json_t **out, const struct policy *policy,
     }
     result = join(&settings, own, said, policy);
     if (!result && settings)
+        result = turn_detection_complete(NULL, policy, settings);
+    if (!result && settings)
         result = order(&settings);
     if (result)
         json_decref(settings);
     else
         *out = settings;
+    return result;
+}
+
+int
+session_opening_vad(json_t **settings, const char *name)
+{
+    json_t *turn = name ? turn_detection_named(name) : NULL;
+    int result;
+
+    if (!name)
+        return 0;
+    json_t *patch =
+        json_pack("{s:{s:{s:o*}}}", "audio", "input", "turn_detection", turn);
+    if (!turn || !patch) {
+        json_decref(patch);
+        return turn ? UV_ENOMEM : UV_EINVAL;
+    }
+    if (!*settings)
+        *settings = json_pack("{s:s}", "type", "realtime");
+    result = *settings ? session_merge(*settings, patch) : UV_ENOMEM;
+    json_decref(patch);
     return result;
 }
 
@@ -147,9 +171,11 @@ session_opening_fit(json_t **settings, const json_t *session)
     json_t *include = json_object_get(*settings, "include");
     json_t *fit = json_pack("{s:s}", "type", "transcription");
     int failed = fit == NULL;
-    if (input)
+    if (input) {
+        turn_detection_only_hears(input);
         failed |= json_object_set_new(fit, "audio",
                                       json_pack("{s:O}", "input", input));
+    }
     if (include)
         failed |= json_object_set(fit, "include", include);
     if (failed || (!input && !include)) {
@@ -166,7 +192,9 @@ session_opening_update(const json_t *settings, const char *event_id)
 {
     json_t *update = json_pack("{s:s s:s s:O}", "type", "session.update",
                                "event_id", event_id, "session", settings);
-    char *text = update ? json_dumps(update, JSON_COMPACT) : NULL;
+    char *text =
+        update ? json_dumps(update, JSON_COMPACT | JSON_REAL_PRECISION(15))
+               : NULL;
 
     json_decref(update);
     return text;

@@ -11,6 +11,9 @@
  * under `merge` too, but instructions join (policy first, bound after); under
  * `deny` the policy lies over it.
  *
+ * A turn detection that names only some of its fields is told in full: see
+ * turn_detection.h.
+ *
  * The update's session is rendered with type, instructions, tools, tool_choice
  * first and always in that order: equal settings give equal bytes, so that a
  * provider's prompt cache finds its prefix again.
@@ -32,6 +35,14 @@
  */
 int session_opening_settings(json_t **out, const struct policy *policy,
                              const char *bound);
+
+/*
+ * Lays a preset of turn detection over them, by its name (see
+ * turn_detection_named; NULL: none, nothing changes), whatever they say:
+ * it is the client's own word, which a session.update could say as well. 0,
+ * UV_EINVAL: no such name, UV_ENOMEM.
+ */
+int session_opening_vad(json_t **settings, const char *name);
 
 /*
  * Leaves of the settings what the model's session can have: one that only

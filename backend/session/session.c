@@ -511,6 +511,7 @@ upstream_open(struct session *s, const struct session_config *cfg)
     };
     int result = session_down_bind(&s->down, cfg->bound_session);
 
+    s->down.vad = cfg->vad;
     if (!result)
         result = session_upstream_open(&s->link, &upstream, &link_handlers, s);
     if (result) {

@@ -100,6 +100,7 @@ struct session_config {
     uint64_t max_idle_ms;    /* without a turn; 0 no limit */
     /* The session of a minted secret as JSON text; copied; NULL none. */
     const char *bound_session;
+    const char *vad; /* a preset's name that the client chose; a literal */
 };
 
 /*

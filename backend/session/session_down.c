@@ -350,6 +350,8 @@ opening_make(struct session_down *down, struct session_event *e)
     int result =
         session_opening_settings(&settings, down->policy, down->bound_session);
     if (!result)
+        result = session_opening_vad(&settings, down->vad);
+    if (!result)
         result = session_opening_fit(&settings, session);
     if (settings || !is_named(session, down->entry->id))
         session_event_touch(e);

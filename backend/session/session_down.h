@@ -56,6 +56,7 @@ struct session_latency {
 
 struct session_down {
     const struct policy *policy;
+    const char *vad;     /* a preset's name, a literal; NULL none */
     char *bound_session; /* owned until session.created; NULL none */
     struct session_client *client;
     struct model_link *link;

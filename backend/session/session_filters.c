@@ -36,12 +36,15 @@ session_filters_deinit(struct session_filters *f)
 {
     session_responses_deinit(&f->responses);
     session_scrub_deinit(&f->scrub);
+    turn_detection_deinit(&f->turns);
 }
 
 int
 session_filters_open(struct session_filters *f, const json_t *settings)
 {
-    return session_scrub_open(&f->scrub, settings);
+    int result = turn_detection_told(&f->turns, settings);
+
+    return result ? result : session_scrub_open(&f->scrub, settings);
 }
 
 /* --- down: each stage may look, change, or swallow (false) */
@@ -73,10 +76,11 @@ static bool
 errors_stage(struct session_filters *f, struct session_event *e,
              uint64_t now_ms)
 {
-    (void) f;
     (void) now_ms;
-    if (e->type != REALTIME_ERROR
-        || !session_errors_is_harmless(
+    if (e->type != REALTIME_ERROR)
+        return true;
+    turn_detection_failed(&f->turns);
+    if (!session_errors_is_harmless(
             json_object_get(session_event_tree(e), "error")))
         return true;
     session_filtered(FILTERED_ERROR);
@@ -89,6 +93,9 @@ playback_stage(struct session_filters *f, struct session_event *e,
                uint64_t now_ms)
 {
     (void) now_ms;
+    if (e->type == REALTIME_SESSION_UPDATED)
+        turn_detection_shown(&f->turns,
+                             json_object_get(session_event_tree(e), "session"));
     if (e->type == REALTIME_SESSION_CREATED
         || e->type == REALTIME_SESSION_UPDATED)
         session_playback_format(

@@ -11,6 +11,7 @@
 #ifndef VOICE_SESSION_FILTERS_H
 #define VOICE_SESSION_FILTERS_H
 
+#include "codec/turn_detection.h"
 #include "session/session_cancelled.h"
 #include "session/session_event.h"
 #include "session/session_playback.h"
@@ -22,6 +23,7 @@
 struct session_filters {
     struct session_responses responses;
     struct session_playback playback;
+    struct turn_detection turns; /* what client_filter fills updates with */
     struct session_cancelled cancelled;
     struct session_scrub scrub;
 };

@@ -178,7 +178,9 @@ static void
 policy_pass(struct session_up *up, const struct realtime_peek *peek,
             const char *text, size_t bytes)
 {
-    struct client_filter filter = {.policy = up->policy, .model = up->model};
+    struct client_filter filter = {.policy = up->policy,
+                                   .model = up->model,
+                                   .turns = &up->down->filters.turns};
     int result = client_filter_apply(&filter, peek, text, bytes);
 
     if (result == UV_ENOMEM) {
