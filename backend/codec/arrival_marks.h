@@ -18,6 +18,8 @@ struct arrival_marks {
     uint64_t came_us[ARRIVAL_MARKS];
     uint32_t position_ms[ARRIVAL_MARKS]; /* audio that had come by then */
     uint32_t count;                      /* ever made */
+    uint32_t last_ms;                    /* all that has come, since: */
+    uint64_t last_us;
 };
 
 /* All audio before position_ms has come by now_us; neither falls. */

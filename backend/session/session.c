@@ -47,7 +47,6 @@ struct session {
     uv_timer_t timer; /* while starting: the start; then: a full queue */
     uint8_t state, client_leg, upstream, reason;
     uint16_t close_code, refs;
-    uint32_t rtt_us;
     uint64_t accepted_us, ended_ms;
     char id[ID_BYTES];
     char names[]; /* model, tenant */
@@ -85,9 +84,7 @@ session_free(struct session *s)
         .upstream = s->server,
         .code = s->close_code,
         .duration_ms = s->ended_ms - s->entry.since_ms,
-        .turns = s->down.latency.turns,
-        .gateway_us = session_down_gateway_us(&s->down),
-        .rtt_us = s->rtt_us,
+        .turns = session_turns_figures(&s->down.turns),
         .levels = s->down.levels.sum,
     };
 
@@ -97,6 +94,7 @@ session_free(struct session *s)
     session_publish(s->events, &s->entry, "session_end",
                     session_end_text(s->reason));
     session_usage_end(&s->down.usage, summary.duration_ms);
+    session_turns_deinit(&s->down.turns);
     policy_put(&s->policy);
     session_client_deinit(&s->client);
     session_registry_remove(s->registry, &s->entry);
@@ -235,7 +233,7 @@ on_client_rtt(void *arg, uint32_t rtt_us)
 {
     struct session *s = arg;
 
-    s->rtt_us = rtt_us;
+    session_turns_path(&s->down.turns, rtt_us, 0);
 }
 
 static bool

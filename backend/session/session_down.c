@@ -2,7 +2,7 @@
 
 /*
  *   model ─► opening ─► stages ─► session_client ─► client
- *              │          settle · usage · latency · levels · filters
+ *              │          settle · usage · levels · filters
  *              └─► session.update (policy, bound session) ─► model
  *   stream full ─► model paused; room again ─► model resumed
  */
@@ -178,21 +178,6 @@ settle_stage(struct session_down *down, struct session_event *e)
 }
 
 static bool
-latency_stage(struct session_down *down, struct session_event *e)
-{
-    struct session_latency *l = &down->latency;
-
-    if (e->type == REALTIME_RESPONSE_CREATED) {
-        l->waiting = true;
-        l->turn_us = l->up_us;
-    } else if (e->type == REALTIME_RESPONSE_DONE) {
-        l->waiting = false;
-        l->turns++;
-    }
-    return true;
-}
-
-static bool
 filters_stage(struct session_down *down, struct session_event *e)
 {
     return session_filters_down(&down->filters, e, clock_now_ms());
@@ -213,13 +198,17 @@ usage_stage(struct session_down *down, struct session_event *e)
     return true;
 }
 
-static session_stage_h *const stages[] = {
-    settle_stage, usage_stage, latency_stage, levels_stage, filters_stage};
+static session_stage_h *const stages[] = {settle_stage, usage_stage,
+                                          levels_stage, filters_stage};
 
 void
-session_down_note_event(struct session_down *down, enum realtime_type type)
+session_down_note_event(struct session_down *down,
+                        const struct realtime_peek *peek)
 {
-    session_calm_up(&down->calm, type, clock_now_ms());
+    uint64_t now_us = clock_now_us();
+
+    session_calm_up(&down->calm, peek->type, now_us / 1000);
+    session_turns_up(&down->turns, peek, now_us);
 }
 
 bool
@@ -228,24 +217,6 @@ session_down_is_calm(const struct session_down *down)
     return down->phase == DOWN_OPEN
            && session_client_queued_bytes(down->client) == 0
            && session_calm_holds(&down->calm, clock_now_ms());
-}
-
-static bool
-is_output(enum realtime_type type)
-{
-    return type == REALTIME_OUTPUT_AUDIO_DELTA
-           || type == REALTIME_OUTPUT_TRANSCRIPT_DELTA
-           || type == REALTIME_OUTPUT_TEXT_DELTA
-           || type == REALTIME_ARGUMENTS_DELTA;
-}
-
-/* After the first output of a turn has been written. */
-static void
-latency_sent(struct session_latency *l, uint64_t took_us)
-{
-    l->waiting = false;
-    l->measured++;
-    l->gateway_us += l->turn_us + took_us;
 }
 
 static void
@@ -301,8 +272,7 @@ held_release(struct session_down *down)
 static void
 event_pass(struct session_down *down, struct session_event *e)
 {
-    bool measure = down->latency.waiting && is_output(e->type);
-    uint64_t from_us = measure ? clock_now_us() : 0;
+    bool measure = session_turns_down(&down->turns, e, clock_now_us);
 
     if (stages_pass(down, e)) {
         event_send(down, e);
@@ -310,7 +280,7 @@ event_pass(struct session_down *down, struct session_event *e)
         if (e->type == REALTIME_OUTPUT_AUDIO_DELTA)
             session_levels_sent(&down->levels, &e->peek);
         if (measure)
-            latency_sent(&down->latency, clock_now_us() - from_us);
+            session_turns_sent(&down->turns, clock_now_us());
     }
     held_release(down);
 }
@@ -441,14 +411,5 @@ session_down_event(struct session_down *down, const char *json, size_t bytes)
 void
 session_down_note_up(struct session_down *down, uint64_t took_us)
 {
-    down->latency.up_us =
-        took_us > UINT32_MAX ? UINT32_MAX : (uint32_t) took_us;
-}
-
-uint64_t
-session_down_gateway_us(const struct session_down *down)
-{
-    const struct session_latency *l = &down->latency;
-
-    return l->measured ? l->gateway_us / l->measured : 0;
+    session_turns_took(&down->turns, took_us);
 }

@@ -19,6 +19,7 @@
 #include "session/session_filters.h"
 #include "session/session_levels.h"
 #include "session/session_registry.h"
+#include "session/session_turns.h"
 #include "session/session_usage.h"
 
 /* An event of the model beyond this is replaced by an error: clients read
@@ -44,16 +45,6 @@ struct session_down_handlers {
     void (*on_gone)(void *arg);
 };
 
-/* What the latency stage has seen. */
-struct session_latency {
-    uint64_t gateway_us; /* sum over measured turns */
-    uint32_t measured;
-    uint32_t turns;
-    uint32_t up_us;   /* of the client's last message */
-    uint32_t turn_us; /* of the message that began the turn */
-    bool waiting;     /* for the first output of a turn */
-};
-
 struct session_down {
     const struct policy *policy;
     const char *vad;     /* a preset's name, a literal; NULL none */
@@ -63,7 +54,7 @@ struct session_down {
     struct session_entry *entry;
     const struct session_down_handlers *handlers;
     void *arg;
-    struct session_latency latency;
+    struct session_turns turns;
     struct session_calm calm;
     struct session_usage usage;
     struct session_filters filters;
@@ -103,12 +94,9 @@ void session_down_note_up(struct session_down *down, uint64_t took_us);
 
 /* A client's event that goes to the model. */
 void session_down_note_event(struct session_down *down,
-                             enum realtime_type type);
+                             const struct realtime_peek *peek);
 
 /* No turn is under way and nothing waits for the client. */
 bool session_down_is_calm(const struct session_down *down);
-
-/* Mean over turns, 0 without one. */
-uint64_t session_down_gateway_us(const struct session_down *down);
 
 #endif

@@ -121,7 +121,7 @@ on_closed(void *arg, uint16_t code, const char *reason)
                                 : "client_closed",
         .code = e->server_end ? 1001 : code,
         .duration_ms = clock_now_ms() - e->entry.since_ms,
-        .rtt_us = e->rtt_us,
+        .turns.rtt_us = e->rtt_us,
     };
 
     (void) reason;

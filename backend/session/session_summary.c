@@ -72,15 +72,17 @@ session_summary_log(const struct session_summary *m)
     LOG(NOTICE, NULL,
         "session=%s ended=%s code=%u duration_ms=%" PRIu64
         " up_messages=%" PRIu64 " down_messages=%" PRIu64 " up_bytes=%" PRIu64
-        " down_bytes=%" PRIu64 " turns=%" PRIu64 " rtt_us=%" PRIu32
-        " gateway_us=%" PRIu64 " stall_ms=%" PRIu64 " user_ms=%" PRIu64
-        " user_dbfs=%.1f answer_ms=%" PRIu64 " answer_dbfs=%.1f"
+        " down_bytes=%" PRIu64 " turns=%" PRIu32 " rtt_us=%" PRIu32
+        " gateway_us=%" PRIu32 " first_ms=%" PRIu32 " voice_ms=%" PRIu32
+        " stall_ms=%" PRIu64 " user_ms=%" PRIu64 " user_dbfs=%.1f"
+        " answer_ms=%" PRIu64 " answer_dbfs=%.1f"
         " model=%s upstream=%s tenant=\"%s\"",
         m->entry->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
         m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
-        m->turns, m->rtt_us, m->gateway_us, m->stream.stall_us / 1000, user->ms,
-        audio_level_rms_dbfs(&user->level), answers->ms,
-        audio_level_rms_dbfs(&answers->level), m->entry->model,
+        m->turns.turns, m->turns.rtt_us, m->turns.gateway_us,
+        m->turns.first_us / 1000, m->turns.voice_us / 1000,
+        m->stream.stall_us / 1000, user->ms, audio_level_rms_dbfs(&user->level),
+        answers->ms, audio_level_rms_dbfs(&answers->level), m->entry->model,
         m->upstream ? m->upstream : "none", tenant);
 }
 

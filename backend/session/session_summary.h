@@ -12,6 +12,7 @@
 #include "session/session.h"
 #include "session/session_levels.h"
 #include "session/session_registry.h"
+#include "session/session_turns.h"
 
 #include <stdint.h>
 
@@ -23,9 +24,7 @@ struct session_summary {
     unsigned code;
     uint64_t duration_ms;
     struct stream_link_stats stream;
-    uint64_t turns;
-    uint64_t gateway_us;
-    uint32_t rtt_us;
+    struct session_turns_figures turns;
     const struct session_levels_sum
         *levels; /* of user, assistant; may be NULL */
 };

@@ -14,8 +14,9 @@
  * A turn is told when its answer is over, so that one that was cut short is
  * labelled so; one that the user cut off before a sound is no answer at all.
  * Time of a tool the client ran is part of voice to voice, not of the model's
- * first output. Part of session_down, on its loop; made when something is said
- * or asked for. `now_us` is an argument. Owns itself.
+ * first output. Embedded in session_down, on its loop; owns its book, which is
+ * made when something is said or asked for (without memory for it nothing is
+ * measured). `now_us` is an argument.
  */
 
 #ifndef VOICE_SESSION_TURNS_H
@@ -29,7 +30,15 @@
 /* An answer that begins later has nothing to do with what was said. */
 #define SESSION_TURNS_LATE_US 60000000u
 
-struct session_turns;
+struct session_turns_book;
+
+/* Zeroed is ready. */
+struct session_turns {
+    struct session_turns_book *book; /* NULL: nothing was said yet */
+    uint16_t silence_ms;             /* of the turn detection; 0: not told */
+    uint16_t bytes_per_ms;           /* of the user's audio; 0: not told */
+    uint32_t rtt_us, buffer_us;      /* of the client's way; 0: not known */
+};
 
 /* Of the session, for its last line; a mean is 0 when there was none. */
 struct session_turns_figures {
@@ -38,36 +47,33 @@ struct session_turns_figures {
     uint32_t first_us;   /* mean, end of turn to the model's first output */
     uint32_t gateway_us; /* mean: message read to handed to the model, and
                           * event of the model to written */
+    uint32_t rtt_us;     /* as last told */
 };
 
-/*
- * A client's event that goes to the model, and how long it took to get there.
- * *tp is made at the first event that matters; without memory nothing is
- * measured.
- */
-void session_turns_up(struct session_turns **tp,
+/* A client's event that goes to the model, and how long it took to get
+ * there. */
+void session_turns_up(struct session_turns *turns,
                       const struct realtime_peek *peek, uint64_t now_us);
 void session_turns_took(struct session_turns *turns, uint64_t took_us);
 
-/* An event of the model. True: it is the first output of its kind, whoever
- * sends it says when it was written. */
-bool session_turns_down(struct session_turns **tp, struct session_event *e,
+/* An event of the model. True: whoever sends it on says when it was written;
+ * one that is not sent on is not said to be. */
+bool session_turns_down(struct session_turns *turns, struct session_event *e,
                         uint64_t (*now_us)(void));
 void session_turns_sent(struct session_turns *turns, uint64_t now_us);
 
 /* The client began to play the answer then, by its own word. */
 void session_turns_heard(struct session_turns *turns, uint64_t at_us);
 
-/* The client's way: round trip of the network, and what it buffers (0: not
- * known). */
+/* The client's way: round trip of the network (0: not known), and what it
+ * buffers. */
 void session_turns_path(struct session_turns *turns, uint32_t rtt_us,
                         uint32_t buffer_us);
 
-/* *turns NULL: all 0. */
 struct session_turns_figures
 session_turns_figures(const struct session_turns *turns);
 
-/* With the session's end; NULL is harmless. */
-void session_turns_free(struct session_turns **tp);
+/* With the session's end: an answer under way was cut short. */
+void session_turns_deinit(struct session_turns *turns);
 
 #endif

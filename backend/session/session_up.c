@@ -223,7 +223,7 @@ static void
 event_pass(struct session_up *up, const struct realtime_peek *peek,
            const char *text, size_t bytes)
 {
-    session_down_note_event(up->down, peek->type);
+    session_down_note_event(up->down, peek);
     session_usage_up(&up->down->usage, peek, bytes);
     if (client_filter_is_needed(up->policy, peek))
         policy_pass(up, peek, text, bytes);

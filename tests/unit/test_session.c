@@ -803,9 +803,12 @@ test_summary(void **state)
     rig_say(&rig, CREATED);
     for (int i = 0; i < 2; i++) {
         rig_send(&rig, APPEND);
-        rig_say(&rig, "{\"type\":\"response.created\"}");
-        rig_say(&rig, "{\"type\":\"response.output_text.delta\"}");
-        rig_say(&rig, "{\"type\":\"response.done\"}");
+        rig_say(&rig, "{\"type\":\"response.created\","
+                      "\"response\":{\"id\":\"resp_1\"}}");
+        rig_say(&rig, "{\"type\":\"response.output_text.delta\","
+                      "\"response_id\":\"resp_1\"}");
+        rig_say(&rig, "{\"type\":\"response.done\","
+                      "\"response\":{\"id\":\"resp_1\"}}");
     }
     rig_send_frame(&rig, WS_PONG, "\x00\x00\x30\x39", 4);
     rig_client_close(&rig, 1000);
@@ -815,13 +818,14 @@ test_summary(void **state)
     char *line = strstr(log, "session=sess_");
     assert_non_null(line);
     assert_int_equal(
-        sscanf(line,
-               "session=%*s ended=client_closed code=1000 duration_ms=%lu "
-               "up_messages=%lu down_messages=%lu up_bytes=%lu "
-               "down_bytes=%lu turns=%lu rtt_us=%lu gateway_us=%lu "
-               "stall_ms=%lu model=gpt-realtime upstream=",
-               &duration, &up, &down, &up_bytes, &down_bytes, &turns, &rtt,
-               &gateway, &stall),
+        sscanf(
+            line,
+            "session=%*s ended=client_closed code=1000 duration_ms=%lu "
+            "up_messages=%lu down_messages=%lu up_bytes=%lu "
+            "down_bytes=%lu turns=%lu rtt_us=%lu gateway_us=%lu "
+            "first_ms=%*u voice_ms=0 stall_ms=%lu model=gpt-realtime upstream=",
+            &duration, &up, &down, &up_bytes, &down_bytes, &turns, &rtt,
+            &gateway, &stall),
         9);
     assert_int_equal(up, 2);
     assert_int_equal(down, 7);

@@ -68,7 +68,7 @@ function checkFamily({ name, type, samples }) {
         throw new Error(`${name} has no samples`);
     }
     if (type === 'histogram') {
-        checkHistogram(name, samples);
+        checkHistograms(name, samples);
         return;
     }
     for (const sample of samples) {
@@ -79,6 +79,16 @@ function checkFamily({ name, type, samples }) {
             throw new Error(`${name} is no counter`);
         }
     }
+}
+
+// One histogram for each set of labels.
+function checkHistograms(name, samples) {
+    const sets = new Map();
+    for (const sample of samples) {
+        const set = keyOf({ name, labels: [...sample.labels].filter(([label]) => label !== 'le') });
+        sets.set(set, [...(sets.get(set) ?? []), sample]);
+    }
+    sets.forEach((each) => checkHistogram(name, each));
 }
 
 function checkHistogram(name, samples) {
