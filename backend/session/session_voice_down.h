@@ -28,8 +28,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_VOICE_ID_BYTES 48 /* with a NUL; a longer id is shown as "" */
-
 struct session_voice_down;
 
 struct session_voice_down_config {
@@ -45,7 +43,7 @@ struct session_voice_down_handlers {
     int (*send)(void *arg, const uint8_t *message, size_t bytes);
     /* The first packet of a response was sent / its last audio was played, by
      * all we know. Not for one that was cleared. The id without its quotes, as
-     * it stands in JSON. May be NULL. */
+     * it stands in JSON; "" when it is longer than 47 bytes. May be NULL. */
     void (*on_started)(void *arg, const char *response_id);
     void (*on_stopped)(void *arg, const char *response_id);
 };
@@ -139,8 +137,8 @@ struct session_voice_down_counts {
     uint64_t dropped_packets; /* too late, or the queue was full */
     uint64_t refused;         /* deltas that were no base64 */
 };
-const struct session_voice_down_counts *
-session_voice_down_counts(const struct session_voice_down *d);
+void session_voice_down_get_counts(const struct session_voice_down *d,
+                                   struct session_voice_down_counts *out);
 
 /* Without a loop: when to call run next (UINT64_MAX: not needed). */
 uint64_t session_voice_down_due(const struct session_voice_down *d);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "codec/voice_pacer.h"
+
+#include <string.h>
+
+/* Reports closer together than this are one: a burst of late ones. */
+#define REPORT_TURN_MS 400
+
+/* A sound card's clock may be off by so much: 1 / 512. */
+#define DRIFT_SHIFT  9
+#define DRIFT_MAX_MS 10240
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void
+voice_pacer_init(struct voice_pacer *p, uint64_t now_ms)
+{
+    memset(p, 0, sizeof *p);
+    p->at_ms = now_ms;
+}
+
+void
+voice_pacer_advance(struct voice_pacer *p, uint64_t now_ms)
+{
+    uint64_t passed = now_ms > p->at_ms ? now_ms - p->at_ms : 0;
+
+    if (passed == 0)
+        return;
+    p->at_ms = now_ms;
+    p->fastest = least(p->sent, p->fastest + passed);
+    p->heard = least(p->sent, p->heard + passed);
+    for (int i = 0; i < VOICE_PACER_REPORTS; i++)
+        p->pace[i] = least(p->sent, p->pace[i] + passed);
+}
+
+void
+voice_pacer_sent(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
+{
+    voice_pacer_advance(p, now_ms);
+    p->sent += ms;
+}
+
+void
+voice_pacer_skipped(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
+{
+    voice_pacer_advance(p, now_ms);
+    p->sent += ms;
+    p->fastest += ms;
+    p->heard += ms;
+    for (int i = 0; i < VOICE_PACER_REPORTS; i++)
+        p->pace[i] += ms;
+}
+
+void
+voice_pacer_cut(struct voice_pacer *p, uint64_t now_ms)
+{
+    voice_pacer_advance(p, now_ms);
+    p->floor = p->fastest = p->heard = p->sent;
+    for (int i = 0; i < VOICE_PACER_REPORTS; i++)
+        p->pace[i] = p->sent;
+}
+
+/* Who says that he is ahead of real time has a fast clock, at most. */
+static void
+fastest_correct(struct voice_pacer *p, uint64_t reached)
+{
+    uint64_t since = least(p->at_ms - p->report_ms, DRIFT_MAX_MS);
+
+    if (p->report_ms > 0 && reached > p->fastest)
+        p->fastest =
+            least(least(reached, p->sent), p->fastest + (since >> DRIFT_SHIFT));
+}
+
+static void
+pace_note(struct voice_pacer *p, uint64_t place)
+{
+    if (p->turn_ms > 0 && p->at_ms - p->turn_ms < REPORT_TURN_MS) {
+        if (place > p->pace[0])
+            p->pace[0] = place;
+        return;
+    }
+    p->turn_ms = p->at_ms;
+    memmove(p->pace + 1, p->pace, sizeof p->pace - sizeof p->pace[0]);
+    p->pace[0] = place;
+}
+
+bool
+voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
+                   uint64_t now_ms)
+{
+    voice_pacer_advance(p, now_ms);
+    if (place < p->floor || place > p->sent)
+        return false;
+    fastest_correct(p, place + rtt_ms);
+    p->report_ms = p->at_ms;
+    p->heard = least(place + rtt_ms, p->fastest);
+    pace_note(p, least(place + (rtt_ms > 0 ? rtt_ms : VOICE_PACER_UNKNOWN_RTT),
+                       p->fastest));
+    return true;
+}
+
+uint64_t
+voice_pacer_ahead(const struct voice_pacer *p)
+{
+    uint64_t place = p->pace[0];
+
+    for (int i = 1; i < VOICE_PACER_REPORTS; i++)
+        if (p->pace[i] > place)
+            place = p->pace[i];
+    return p->sent - place;
+}
+
+uint64_t
+voice_pacer_heard(const struct voice_pacer *p)
+{
+    return p->heard;
+}
+
+bool
+voice_pacer_may(const struct voice_pacer *p, unsigned ms, unsigned target_ms)
+{
+    uint64_t ahead = voice_pacer_ahead(p);
+
+    return ahead == 0 || ahead + ms <= target_ms;
+}
+
+uint64_t
+voice_pacer_when(const struct voice_pacer *p, unsigned ms, unsigned target_ms)
+{
+    uint64_t ahead = voice_pacer_ahead(p);
+
+    if (voice_pacer_may(p, ms, target_ms))
+        return p->at_ms;
+    return p->at_ms + least(ahead, ahead + ms - least(target_ms, ahead + ms));
+}
