@@ -47,6 +47,7 @@ struct connect {
     uint64_t ticket;                 /* of the warm pool, 0 none */
     uint64_t accepted_us;
     const struct call_info *call; /* to be attached to; NULL: a session */
+    enum api_protocol protocol;
 };
 
 /* A session on its way to its loop. */
@@ -131,6 +132,21 @@ bound_intent_check(struct connect *c, const char *intent)
     api_error(c->rq, 403, "intent_not_allowed",
               "The client secret is bound to another kind of session.",
               "intent");
+    return false;
+}
+
+/* Opus is for conversations, where the policy has it; beside a call there is
+ * no audio. */
+static bool
+subprotocol_check(struct connect *c)
+{
+    c->protocol = api_protocol(c->rq, c->policy->opus.on && !c->call
+                                          && !c->api->config->bench.echo);
+    if (c->protocol != API_PROTOCOL_REFUSED)
+        return true;
+    api_error(c->rq, 400, "unsupported_subprotocol",
+              "voice.opus.v1 is not served here; offer realtime too.",
+              "Sec-WebSocket-Protocol");
     return false;
 }
 
@@ -432,6 +448,7 @@ session_of(const struct connect *c, struct loop *loop)
         .warm_ticket = c->ticket,
         .max_message_bytes = config->max_message_bytes,
         .client_dialect = api_client_dialect(c->rq),
+        .client_opus = c->protocol == API_PROTOCOL_OPUS,
         .model_can_be_lost = config->upstream_count > 0,
         .upstream_cap_ms = upstream_cap_ms(c),
         .start_ms = upstream_start_ms(config),
@@ -471,7 +488,8 @@ job_create(struct connect *c, struct loop *loop)
     };
 
     crypto_id("sess_", id);
-    if (c->may_return && !config->bench.echo && config->resume_grace_ms) {
+    if ((c->may_return || c->protocol == API_PROTOCOL_OPUS)
+        && !config->bench.echo && config->resume_grace_ms) {
         session_resume_token(token);
         texts[TEXT_TOKEN] = token;
     }
@@ -497,8 +515,8 @@ job_create(struct connect *c, struct loop *loop)
 static void
 accept_session(struct connect *c, struct job *job)
 {
-    job->session.fd =
-        api_upgrade(c->rq, job->session.id, job->session.resume_token);
+    job->session.fd = api_upgrade(c->rq, c->protocol, job->session.id,
+                                  job->session.resume_token);
     if (job->session.fd < 0) {
         job_give_back(job);
         job_free(job);
@@ -564,7 +582,7 @@ on_call(struct gate_request *rq, struct api_context *api,
 
     if (!policy_check(&c))
         return;
-    if (beside_check(&c))
+    if (subprotocol_check(&c) && beside_check(&c))
         session_open(&c);
     policy_put(&c.policy);
 }
@@ -577,8 +595,8 @@ api_realtime_connect(struct gate_request *rq, struct api_context *api)
     if (!protocol_check(&c) || !policy_check(&c))
         return;
     safety_id_take(&c);
-    if (query_check(&c) && upstream_check(&c) && model_check(&c)
-        && api_limits_enter(rq, api))
+    if (query_check(&c) && subprotocol_check(&c) && upstream_check(&c)
+        && model_check(&c) && api_limits_enter(rq, api))
         session_open(&c);
     policy_put(&c.policy);
 }

@@ -13,13 +13,22 @@
 
 #include <stdbool.h>
 
-/*
- * Answers 101 and takes the descriptor; `token` (X-Voice-Resume) may be NULL.
- * Echoes the subprotocol `realtime` when it was offered, never one that holds
- * a key. >= 0, or UV_E*; rq is gone in any case.
- */
-int api_upgrade(struct gate_request *rq, const char *session_id,
-                const char *token);
+/* The subprotocol of a session. Never one that holds a key. */
+enum api_protocol {
+    API_PROTOCOL_NONE, /* neither was offered */
+    API_PROTOCOL_REALTIME,
+    API_PROTOCOL_OPUS,   /* voice.opus.v1 */
+    API_PROTOCOL_REFUSED /* voice.opus.v1 alone, where it is not served */
+};
+
+/* Of `realtime` and voice.opus.v1 the first that the client offers and that
+ * is served. */
+enum api_protocol api_protocol(struct gate_request *rq, bool opus_served);
+
+/* Answers 101 and takes the descriptor; `token` (X-Voice-Resume) may be NULL.
+ * >= 0, or UV_E*; rq is gone in any case. */
+int api_upgrade(struct gate_request *rq, enum api_protocol protocol,
+                const char *session_id, const char *token);
 
 /* What the client speaks: the beta, when its header or a subprotocol asks for
  * that, else GA. */

@@ -89,14 +89,15 @@ session_free(struct session *s)
     };
 
     session_client_get_stats(&s->client, &summary.stream);
+    session_client_get_voice(&s->client, &summary.voice);
     session_summary_log(&summary);
     session_end_count(s->reason);
     session_publish(s->events, &s->entry, "session_end",
                     session_end_text(s->reason));
     session_usage_end(&s->down.usage, summary.duration_ms);
     session_turns_deinit(&s->down.turns);
-    policy_put(&s->policy);
     session_client_deinit(&s->client);
+    policy_put(&s->policy);
     session_registry_remove(s->registry, &s->entry);
     free(s);
 }
@@ -233,7 +234,8 @@ on_client_rtt(void *arg, uint32_t rtt_us)
 {
     struct session *s = arg;
 
-    session_turns_path(&s->down.turns, rtt_us, 0);
+    session_turns_path(&s->down.turns, rtt_us,
+                       session_client_buffer_ms(&s->client) * 1000);
 }
 
 static bool
@@ -475,6 +477,7 @@ client_open(struct session *s, const struct session_config *cfg)
         .down_high_bytes = SESSION_DOWN_HIGH,
         .down_max_bytes = SESSION_DOWN_MAX,
         .dialect = cfg->client_dialect,
+        .opus = cfg->client_opus ? cfg->policy : NULL,
         .token = cfg->resume_token,
         .tenant = s->entry.tenant,
         .resumes = cfg->resumes,

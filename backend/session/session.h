@@ -91,6 +91,7 @@ struct session_config {
     const char *call_id; /* beside this call, copied; NULL: on its own */
     size_t max_message_bytes;
     enum dialect_kind client_dialect; /* what the client speaks */
+    bool client_opus;                 /* its audio is voice.opus.v1 */
     /* A client that asked for it may come back with this token (copied) for
      * so long after it was lost. NULL: it may not. */
     const char *resume_token;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "session/session_tail.h"
+#include "session/session_voice.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -91,6 +92,8 @@ detach(struct session_client *c)
     struct session_client_back *back = c->back;
 
     session_tail_set_mark(&back->tail);
+    if (c->voice)
+        session_voice_detached(c->voice);
     uv_timer_start(&back->timer, on_grace_over, back->grace_ms, 0);
 }
 
@@ -108,6 +111,8 @@ on_edge_up(void *arg, const char *json, size_t bytes)
 {
     struct session_client *c = arg;
 
+    if (c->voice && session_voice_up_event(c->voice, json, bytes))
+        return;
     c->handlers->on_message(c->arg, STREAM_TEXT, (const uint8_t *) json, bytes);
 }
 
@@ -120,7 +125,9 @@ on_stream_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
 
     if (!is_present(stream))
         return;
-    if (opcode != STREAM_TEXT)
+    if (opcode != STREAM_TEXT && c->voice)
+        session_voice_packet(c->voice, data, bytes);
+    else if (opcode != STREAM_TEXT)
         c->handlers->on_message(c->arg, opcode, data, bytes);
     else if (session_edge_up(&c->edge, (const char *) data, bytes, on_edge_up,
                              c))
@@ -133,8 +140,11 @@ on_stream_rtt(void *arg, uint32_t rtt_us)
     struct session_client_stream *stream = arg;
     struct session_client *c = stream->client;
 
-    if (is_present(stream))
-        c->handlers->on_rtt(c->arg, rtt_us);
+    if (!is_present(stream))
+        return;
+    if (c->voice)
+        session_voice_rtt(c->voice, rtt_us);
+    c->handlers->on_rtt(c->arg, rtt_us);
 }
 
 static void
@@ -155,6 +165,16 @@ on_stream_writable(void *arg)
 
     if (is_present(stream))
         c->handlers->on_writable(c->arg);
+}
+
+static void
+on_stream_drained(void *arg)
+{
+    struct session_client_stream *stream = arg;
+    struct session_client *c = stream->client;
+
+    if (is_present(stream) && c->voice)
+        session_voice_writable(c->voice);
 }
 
 static void
@@ -191,8 +211,13 @@ on_stream_closed(void *arg, uint16_t code, const char *reason)
 }
 
 static const struct stream_link_handlers stream_handlers = {
-    on_stream_message, on_stream_rtt, on_stream_drain, on_stream_writable,
-    on_stream_closed};
+    .on_message = on_stream_message,
+    .on_rtt = on_stream_rtt,
+    .on_drain = on_stream_drain,
+    .on_writable = on_stream_writable,
+    .on_drained = on_stream_drained,
+    .on_closed = on_stream_closed,
+};
 
 /* --- connections */
 
@@ -224,6 +249,63 @@ stream_open(struct session_client *c, int fd)
     return result;
 }
 
+/* --- Opus */
+
+static void
+on_voice_event(void *arg, const char *json, size_t bytes)
+{
+    struct session_client *c = arg;
+
+    c->handlers->on_message(c->arg, STREAM_TEXT, (const uint8_t *) json, bytes);
+}
+
+static int message_send(struct session_client *c, enum stream_opcode opcode,
+                        const void *data, size_t bytes);
+static void tail_push(struct session_client *c, const char *json, size_t bytes);
+
+/* A queue that is full closes the session with the next event of the model. */
+static void
+on_voice_send_event(void *arg, const char *json, size_t bytes, bool passing)
+{
+    struct session_client *c = arg;
+
+    if (!passing)
+        tail_push(c, json, bytes);
+    if (c->stream)
+        (void) message_send(c, STREAM_TEXT, json, bytes);
+}
+
+/* Audio waits in the gateway, where it can be dropped, and not in a queue. */
+static int
+on_voice_send_packet(void *arg, const void *message, size_t bytes)
+{
+    struct session_client *c = arg;
+
+    if (!c->stream)
+        return UV_ENOTCONN;
+    if (stream_link_is_stalled(&c->stream->link))
+        return UV_EAGAIN;
+    return stream_link_send(&c->stream->link, STREAM_BINARY, message, bytes);
+}
+
+static const struct session_voice_handlers voice_handlers = {
+    on_voice_event, on_voice_send_event, on_voice_send_packet};
+
+static int
+voice_open(struct session_client *c)
+{
+    const struct session_voice_config voice = {
+        .loop = c->cfg.loop,
+        .id = c->cfg.id,
+        .policy = c->cfg.opus,
+        .resume_grace_ms = c->cfg.grace_ms,
+    };
+
+    return c->cfg.opus
+               ? session_voice_create(&c->voice, &voice, &voice_handlers, c)
+               : 0;
+}
+
 int
 session_client_open(struct session_client *c,
                     const struct session_client_config *cfg, int fd,
@@ -233,25 +315,29 @@ session_client_open(struct session_client *c,
     c->handlers = handlers;
     c->arg = arg;
     int result = session_edge_init(&c->edge, cfg->dialect);
-    if (result) {
+    if (!result)
+        result = voice_open(c);
+    if (result)
         close(fd);
-        return result;
-    }
-    result = stream_open(c, fd);
+    else
+        result = stream_open(c, fd);
     if (result) {
-        session_edge_deinit(&c->edge);
+        session_client_deinit(c);
         return result;
     }
     result = back_open(c, cfg);
     if (result)
         LOG(WARN, c->cfg.id, "event=no_resume error=\"%s\"",
             uv_strerror(result));
+    if (c->voice)
+        session_voice_attached(c->voice, c->back ? cfg->token : NULL);
     return 0;
 }
 
 void
 session_client_deinit(struct session_client *c)
 {
+    session_voice_destroy(&c->voice);
     session_edge_deinit(&c->edge);
 }
 
@@ -267,6 +353,8 @@ session_client_close(struct session_client *c, uint16_t code,
                      const char *reason)
 {
     back_close(c);
+    if (c->voice)
+        session_voice_close(c->voice);
     session_client_drop(c, code, reason);
 }
 
@@ -286,6 +374,7 @@ session_client_expect(struct session_client *c, const char *after,
         return UV_ENOENT;
     back->is_expecting = true;
     coming->session = back->entry.session;
+    coming->opus = c->voice != NULL;
     session_resume_token(coming->token);
     return 0;
 }
@@ -335,6 +424,8 @@ attached(struct session_client *c, const struct session_return *coming)
 
     uv_timer_stop(&back->timer);
     session_resume_set(back->resumes, &back->entry, coming->token);
+    if (c->voice)
+        session_voice_attached(c->voice, coming->token);
     session_tail_replay(&back->tail, coming->from, on_missed, c);
     if (c->paused)
         stream_link_pause(&c->stream->link, true);
@@ -372,22 +463,32 @@ session_client_attach(struct session_client *c,
 
 /* --- verbs */
 
-int
-session_client_send(struct session_client *c, enum stream_opcode opcode,
-                    const void *data, size_t bytes)
+/* Without memory the tail has a gap, and nobody resumes over it. */
+static void
+tail_push(struct session_client *c, const char *json, size_t bytes)
 {
-    const struct session_tail_message message = {(uint8_t) opcode, data, bytes};
+    const struct session_tail_message message = {STREAM_TEXT, json, bytes};
 
-    /* Without memory the tail has a gap, and nobody resumes over it. */
     if (c->back)
         (void) session_tail_push(&c->back->tail, &message);
-    return c->stream ? message_send(c, opcode, data, bytes) : 0;
+}
+
+int
+session_client_send(struct session_client *c, const char *json, size_t bytes,
+                    const struct realtime_peek *peek)
+{
+    if (c->voice && session_voice_down_event(c->voice, json, bytes, peek))
+        return 0;
+    tail_push(c, json, bytes);
+    return c->stream ? message_send(c, STREAM_TEXT, json, bytes) : 0;
 }
 
 void
 session_client_pause(struct session_client *c, bool paused)
 {
     c->paused = paused;
+    if (c->voice)
+        session_voice_pause(c->voice, paused);
     if (c->stream)
         stream_link_pause(&c->stream->link, paused);
 }
@@ -396,6 +497,12 @@ bool
 session_client_may_return(const struct session_client *c)
 {
     return c->back != NULL;
+}
+
+bool
+session_client_speaks_opus(const struct session_client *c)
+{
+    return c->voice != NULL;
 }
 
 bool
@@ -423,4 +530,20 @@ session_client_get_stats(const struct session_client *c,
     *out = c->past;
     if (c->stream)
         stats_add(out, &c->stream->link);
+}
+
+void
+session_client_get_voice(const struct session_client *c,
+                         struct session_voice_figures *out)
+{
+    if (c->voice)
+        session_voice_get_figures(c->voice, out);
+    else
+        *out = (struct session_voice_figures){0};
+}
+
+unsigned
+session_client_buffer_ms(const struct session_client *c)
+{
+    return c->voice ? session_voice_buffer_ms(c->voice) : 0;
 }

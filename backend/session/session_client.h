@@ -7,22 +7,26 @@
  * client that may come back, its token's place in session_resume and the tail
  * of what it was sent. Without a connection a message goes to the tail alone.
  * Messages are GA here, and in the tail; the edge gives them the client's
- * dialect, which is the session's for life.
+ * dialect, which is the session's for life. A client that speaks Opus has a
+ * session_voice between them and itself.
  *
- *   attached: send ─► (tail) ─► stream_link ─► client
- *   detached: send ─► tail
+ *   attached: send ─► (voice) ─► (tail) ─► edge ─► stream_link ─► client
+ *   detached: send ─► (voice) ─► tail
  *   attach:   tail, from the client's last event on ─► a new stream_link
  */
 
 #ifndef VOICE_SESSION_CLIENT_H
 #define VOICE_SESSION_CLIENT_H
 
+#include "codec/policy.h"
+#include "codec/realtime_event.h"
 #include "gate/stream_link.h"
 #include "session/session_edge.h"
 #include "session/session_resume.h"
 
 struct session_client_stream;
 struct session_client_back;
+struct session_voice;
 
 struct session_client_config {
     struct loop *loop;
@@ -31,6 +35,9 @@ struct session_client_config {
     size_t down_high_bytes;
     size_t down_max_bytes;
     enum dialect_kind dialect; /* what it speaks */
+    /* Its audio is voice.opus.v1, as the policy has it; NULL: it is base64.
+     * Borrowed for life. */
+    const struct policy *opus;
     /* A client that may come back; NULL: it may not. The token is copied, the
      * tenant borrowed for life. */
     const char *token;
@@ -44,6 +51,7 @@ struct session_client_config {
 struct session_return {
     void *session;
     uint64_t from;                   /* what it missed begins here */
+    bool opus;                       /* its audio is voice.opus.v1 */
     char token[SESSION_TOKEN_BYTES]; /* for the next time */
 };
 
@@ -74,6 +82,7 @@ struct session_client {
     struct session_edge edge;
     struct session_client_stream *stream; /* NULL: no connection */
     struct session_client_back *back;     /* NULL: it may not come back */
+    struct session_voice *voice;          /* NULL: its audio is base64 */
     struct stream_link_stats past;        /* of earlier connections */
     bool paused;
 };
@@ -112,17 +121,25 @@ int session_client_expect(struct session_client *c, const char *after,
 bool session_client_attach(struct session_client *c,
                            const struct session_return *coming, int fd);
 
-/* As stream_link_send; 0 too without a connection. */
-int session_client_send(struct session_client *c, enum stream_opcode opcode,
-                        const void *data, size_t bytes);
+/* An event; `peek` is of it, where somebody has looked already, or NULL. As
+ * stream_link_send; 0 too without a connection. */
+int session_client_send(struct session_client *c, const char *json,
+                        size_t bytes, const struct realtime_peek *peek);
 void session_client_pause(struct session_client *c, bool paused);
 
 bool session_client_may_return(const struct session_client *c);
+bool session_client_speaks_opus(const struct session_client *c);
 bool session_client_is_attached(const struct session_client *c);
 bool session_client_is_full(const struct session_client *c);
 size_t session_client_queued_bytes(const struct session_client *c);
 /* Of all connections together. */
 void session_client_get_stats(const struct session_client *c,
                               struct stream_link_stats *out);
+/* quality NULL: it speaks no Opus. */
+struct session_voice_figures;
+void session_client_get_voice(const struct session_client *c,
+                              struct session_voice_figures *out);
+/* What it buffers before it plays, as far as we know. */
+unsigned session_client_buffer_ms(const struct session_client *c);
 
 #endif

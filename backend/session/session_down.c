@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/audio_format.h"
 #include "codec/session_opening.h"
 #include "gate/crypto.h"
 #include "session/session_event.h"
@@ -66,11 +67,13 @@ full_enter(struct session_down *down)
     down->handlers->on_full(down->arg, true);
 }
 
-/* To the client. The call may end the session. */
+/* To the client; `peek` is of this text, NULL: nobody has looked at it. The
+ * call may end the session. */
 static void
-text_send(struct session_down *down, const char *json, size_t bytes)
+peeked_send(struct session_down *down, const char *json, size_t bytes,
+            const struct realtime_peek *peek)
 {
-    int result = session_client_send(down->client, STREAM_TEXT, json, bytes);
+    int result = session_client_send(down->client, json, bytes, peek);
 
     if (result == UV_ENOBUFS || result == UV_ENOMEM) {
         down->handlers->on_fail(down->arg, END_SLOW_CLIENT,
@@ -86,6 +89,12 @@ text_send(struct session_down *down, const char *json, size_t bytes)
                           memory_order_relaxed);
     if (!down->full && session_client_is_full(down->client))
         full_enter(down);
+}
+
+static void
+text_send(struct session_down *down, const char *json, size_t bytes)
+{
+    peeked_send(down, json, bytes, NULL);
 }
 
 void
@@ -241,7 +250,7 @@ event_send(struct session_down *down, struct session_event *e)
     else if (e->bytes > SESSION_DOWN_EVENT_MAX)
         oversize_send(down, e->bytes);
     else
-        text_send(down, e->json, e->bytes);
+        peeked_send(down, e->json, e->bytes, e->made ? NULL : &e->peek);
 }
 
 static bool
@@ -323,6 +332,8 @@ opening_make(struct session_down *down, struct session_event *e)
         result = session_opening_vad(&settings, down->vad);
     if (!result)
         result = session_opening_fit(&settings, session);
+    if (!result && session_client_speaks_opus(down->client))
+        result = audio_format_settle(&settings, session);
     if (settings || !is_named(session, down->entry->id))
         session_event_touch(e);
     if (!result)

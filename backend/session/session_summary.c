@@ -59,6 +59,23 @@ session_live_tell(const struct session_entry *e, const char *upstream,
     histogram_observe(setup, (double) (clock_now_us() - accepted_us) / 1e6);
 }
 
+#define OPUS_BYTES 192
+
+/* Of a session with Opus, else "". */
+static void
+opus_write(char out[OPUS_BYTES], const struct session_voice_figures *voice)
+{
+    out[0] = 0;
+    if (voice->quality)
+        snprintf(out, OPUS_BYTES,
+                 " opus_up=%" PRIu64 " opus_lost=%" PRIu64
+                 " opus_refused=%" PRIu64 " opus_down=%" PRIu64
+                 " opus_dropped=%" PRIu64 " interruptions=%u quality=%s",
+                 voice->up_packets, voice->up_lost, voice->up_refused,
+                 voice->down_packets, voice->down_dropped, voice->interruptions,
+                 voice->quality);
+}
+
 void
 session_summary_log(const struct session_summary *m)
 {
@@ -66,8 +83,9 @@ session_summary_log(const struct session_summary *m)
     const struct session_levels_sum *levels = m->levels ? m->levels : none;
     const struct session_levels_sum *user = &levels[LEVELS_USER];
     const struct session_levels_sum *answers = &levels[LEVELS_ASSISTANT];
-    char tenant[SESSION_CLEAN_BYTES];
+    char tenant[SESSION_CLEAN_BYTES], opus[OPUS_BYTES];
 
+    opus_write(opus, &m->voice);
     session_text_clean(tenant, m->entry->tenant);
     LOG(NOTICE, NULL,
         "session=%s ended=%s code=%u duration_ms=%" PRIu64
@@ -76,13 +94,13 @@ session_summary_log(const struct session_summary *m)
         " gateway_us=%" PRIu32 " first_ms=%" PRIu32 " voice_ms=%" PRIu32
         " stall_ms=%" PRIu64 " user_ms=%" PRIu64 " user_dbfs=%.1f"
         " answer_ms=%" PRIu64 " answer_dbfs=%.1f"
-        " model=%s upstream=%s tenant=\"%s\"",
+        "%s model=%s upstream=%s tenant=\"%s\"",
         m->entry->id, m->reason, m->code, m->duration_ms, m->stream.up_messages,
         m->stream.down_messages, m->stream.up_bytes, m->stream.down_bytes,
         m->turns.turns, m->turns.rtt_us, m->turns.gateway_us,
         m->turns.first_us / 1000, m->turns.voice_us / 1000,
         m->stream.stall_us / 1000, user->ms, audio_level_rms_dbfs(&user->level),
-        answers->ms, audio_level_rms_dbfs(&answers->level), m->entry->model,
+        answers->ms, audio_level_rms_dbfs(&answers->level), opus, m->entry->model,
         m->upstream ? m->upstream : "none", tenant);
 }
 

@@ -13,6 +13,7 @@
 #include "session/session_levels.h"
 #include "session/session_registry.h"
 #include "session/session_turns.h"
+#include "session/session_voice.h"
 
 #include <stdint.h>
 
@@ -26,7 +27,8 @@ struct session_summary {
     struct stream_link_stats stream;
     struct session_turns_figures turns;
     const struct session_levels_sum
-        *levels; /* of user, assistant; may be NULL */
+        *levels;                        /* of user, assistant; may be NULL */
+    struct session_voice_figures voice; /* quality NULL: no Opus */
 };
 void session_summary_log(const struct session_summary *summary);
 
