@@ -58,15 +58,14 @@ session_voice_pump_begin(struct session_voice_pump *p)
 /* --- PCM to packets --------------------------------------------------------
  */
 
-/* A response's first frame, where nothing of before waits, is a new voice. */
+/* A response's first frame, where nothing of before is played, is a new
+ * voice. */
 static uint8_t
 answer_begin(struct session_voice_pump *p, struct voice_answer *answer)
 {
-    struct session_voice_packet packet;
-
     answer->framed = true;
     answer->begin_ms = p->timeline.framed / SESSION_VOICE_SAMPLES_PER_MS;
-    if (session_voice_queue_first(&p->queue, &packet))
+    if (p->queue.packets.bytes > 0 || voice_pacer_ahead(&p->pacer) > 0)
         return 0;
     opus_voice_encoder_reset(p->encoder);
     return VOICE_PACKET_START;
@@ -307,8 +306,10 @@ answer_is_over(const struct session_voice_pump *p, struct voice_answer *answer,
                uint64_t now_ms)
 {
     if (!answer_is_sent(p, answer)
-        || voice_pacer_heard(&p->pacer) < answer->end_ms)
+        || voice_pacer_heard(&p->pacer) < answer->end_ms) {
+        answer->over_ms = 0;
         return false;
+    }
     if (answer->over_ms == 0)
         answer->over_ms = now_ms;
     return !answer->framed || now_ms >= answer->over_ms + stop_margin(p);
