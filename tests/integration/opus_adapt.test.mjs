@@ -18,7 +18,7 @@ const quality = (client, level, timeoutMs = 20000) => client.next('voice.quality
 
 // Mean bytes of the packets of a stretch of time, without those of pauses.
 function meanBytes(client, from, to = Infinity) {
-    const sizes = client.packets.filter(({ at, bytes }) => at >= from && at < to && bytes > 35)
+    const sizes = client.packets.filter(({ at, bytes }) => at >= from && at < to && bytes > 32)
         .map(({ bytes }) => bytes - 8);
     assert.ok(sizes.length > 20, `${sizes.length} packets`);
     return sizes.reduce((sum, bytes) => sum + bytes, 0) / sizes.length;

@@ -42,7 +42,8 @@ test('R2.3 voice.opus.v1 is agreed on where voice_opus is on', async (t) => {
 });
 
 test('R2.3 where voice_opus is off it is not: realtime, if that is offered', async (t) => {
-    const env = await startOpus(t, { policy: () => 'voice_model gpt-realtime m;\nvoice_opus off;' });
+    const env = await startOpus(t, { policy: () =>
+        'voice_model gpt-realtime m;\nvoice_opus off;' });
     const { port } = env.stack.nginx;
     const both = await env.stack.connect(t, { path: PATH, protocols: [OPUS, 'realtime'] });
     assert.equal(both.socket.protocol, 'realtime');
@@ -168,9 +169,8 @@ test('R2.3 other formats of audio are refused, and change nothing', async (t) =>
     const { client, conn } = await openOpus(t, env);
     const pcmu = { type: 'audio/pcmu' };
     const before = conn.events.length;
-    for (const event of [
-        { type: 'session.update', session: { type: 'realtime', audio: { input: { format: pcmu } } } },
-        { type: 'session.update', session: { type: 'realtime', audio: { output: { format: pcmu } } } },
+    const update = (audio) => ({ type: 'session.update', session: { type: 'realtime', audio } });
+    for (const event of [update({ input: { format: pcmu } }), update({ output: { format: pcmu } }),
         { type: 'response.create', response: { audio: { output: { format: pcmu } } } }]) {
         client.send({ event_id: `of_mine_${event.type}`, ...event });
         const { error } = await client.next('error');
@@ -204,7 +204,7 @@ test('R6.3 reports are answered, malformed ones with an error', async (t) => {
         const { error } = await client.next('error');
         assert.equal(error.event_id, `wrong_${i}`, JSON.stringify(wrong));
     }
-    for (const type of ['voice.session', 'voice.quality', 'voice.playout.clear', 'voice.nonsense']) {
+    for (const type of ['voice.session', 'voice.quality', 'voice.playout.clear', 'voice.odd']) {
         client.send({ type, event_id: type });
         assert.equal((await client.next('error')).error.event_id, type);
     }

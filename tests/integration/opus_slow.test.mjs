@@ -66,7 +66,8 @@ test('R2.4 clients that take nothing', { concurrency: 3, timeout: 120000 }, asyn
             line.freeze('down');
             for (let i = 0; i < 40; i++) {
                 conn.session.addItem({ id: newId('item_'), type: 'message', role: 'user',
-                    status: 'completed', content: [{ type: 'input_text', text: 'x'.repeat(20000) }] });
+                    status: 'completed',
+                    content: [{ type: 'input_text', text: 'x'.repeat(20000) }] });
                 await sleep(5);
             }
             const summary = await env.stack.voiced.summary(client.sessionId, 30000);

@@ -28,6 +28,7 @@ export function hostile(seed, bodies) {
     let sequence = 0;
     const inOrder = () => ({ sequence: ++sequence & 0xffff, timestamp: sequence * 960 });
     const packet = (fields) => writePacket({ flags: 0, ...inOrder(), body: body(), ...fields });
+    const changed = (change) => packet({ body: change(body()) });
     const toc = (first, rest) => packet({ body: Buffer.concat([Buffer.from([first]), rest]) });
 
     const kinds = {
@@ -40,10 +41,10 @@ export function hostile(seed, bodies) {
         noise: () => packet({ body: noise(1 + below(200)) }),
         long: () => packet({ body: noise(7658 + below(60000)) }),
         longest: () => packet({ body: noise(7657) }),
-        truncated: () => { const b = body(); return packet({ body: b.subarray(0, 1 + below(b.length)) }); },
-        padded: () => packet({ body: Buffer.concat([body(), noise(below(100))]) }),
-        flipped: () => { const b = body(); b[below(b.length)] ^= 1 << below(8); return packet({ body: b }); },
-        stereo: () => { const b = body(); b[0] |= 4; return packet({ body: b }); },
+        truncated: () => changed((b) => b.subarray(0, 1 + below(b.length))),
+        padded: () => changed((b) => Buffer.concat([b, noise(below(100))])),
+        flipped: () => changed((b) => { b[below(b.length)] ^= 1 << below(8); return b; }),
+        stereo: () => changed((b) => { b[0] |= 4; return b; }),
         manyFrames: () => toc(0x4b, Buffer.concat([Buffer.from([below(256)]), noise(below(60))])),
         twoFrames: () => toc(0x49 + below(2), noise(below(80))),
         lies: () => toc(0x4b, Buffer.from([0x80 | 0x40 | below(64), 255, 255, 255, below(256)])),

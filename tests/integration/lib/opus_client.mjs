@@ -88,7 +88,8 @@ export class OpusClient extends Talker {
     }
 
     get packets() {
-        return this.log.filter((entry) => entry.packet).map(({ at, packet }) => ({ at, ...packet }));
+        return this.log.filter(({ packet }) => packet)
+            .map(({ at, packet }) => ({ at, ...packet }));
     }
 
     // --- what comes
@@ -192,7 +193,8 @@ export class OpusClient extends Talker {
         const begin = performance.now();
         let flags = START;
         for (let i = 0; i * frame < pcm.length; i++) {
-            const { packet, rests } = this.#encoder.encode(pcm.subarray(i * frame, (i + 1) * frame));
+            const { packet, rests } = this.#encoder.encode(
+                pcm.subarray(i * frame, (i + 1) * frame));
             if (packet.length > DTX_BYTES) {
                 if (!skip(i)) {
                     this.sendPacket(packet, flags | (rests ? REST : 0));

@@ -9,7 +9,7 @@ const eventId = z.string().regex(/^event_[A-Za-z0-9]{16,32}$/);
 const profile = z.enum(['aggressive', 'balanced', 'conservative']);
 const bitrate = z.number().int().min(6000).max(32000);
 const ms = z.number().int().min(0);
-const R = { response_id: z.string().regex(/^resp_/) };
+const R = { response_id: z.string().regex(/^resp_/).optional() }; // unknown, at a clear
 
 const shapes = {
     'voice.session': {

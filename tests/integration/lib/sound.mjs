@@ -61,7 +61,8 @@ export function compare(said, heard, { maxLagMs = 60 } = {}) {
     best.correlation = -1;
     look(best.lag - 6, best.lag + 6, 1, 1);
     const { correlation: c } = best;
-    return { ...best, snrDb: c > 0 ? 10 * Math.log10(c * c / Math.max(1e-9, 1 - c * c)) : -Infinity };
+    const snrDb = c > 0 ? 10 * Math.log10(c * c / Math.max(1e-9, 1 - c * c)) : -Infinity;
+    return { ...best, snrDb };
 }
 
 // How much of what was heard is louder than a murmur, in ms.
