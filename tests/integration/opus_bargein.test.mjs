@@ -38,6 +38,15 @@ function audioAfter(client, event) {
     return rest.slice(0, next < 0 ? undefined : next).filter(({ packet }) => packet);
 }
 
+// The text that was heard is the beginning of what was said, by the share of
+// its sound.
+function assertHeardText(client, { item_id: item, transcript, audio_end_ms: ms }) {
+    const said = client.events.filter(({ type, item_id: id }) => id === item &&
+        type === 'response.output_audio_transcript.delta').map(({ delta }) => delta).join('');
+    assert.ok(said.startsWith(transcript), `"${transcript}" of "${said}"`);
+    assert.ok(ms > 1000 || transcript.length < said.length, `"${transcript}" in ${ms} ms`);
+}
+
 async function bargeIn(client, conn, rounds) {
     const results = [];
     for (let i = 0; i < rounds; i++) {
@@ -52,8 +61,9 @@ async function bargeIn(client, conn, rounds) {
         assert.ok(Math.abs(truncate.audio_end_ms - played) <= 40,
             `truncated to ${truncate.audio_end_ms} ms, played ${played}`);
         assert.equal((await client.next('output_audio_buffer.cleared')).response_id, id);
-        assert.equal((await client.next('conversation.item.truncated')).audio_end_ms,
-            truncate.audio_end_ms);
+        const truncated = await client.next('conversation.item.truncated');
+        assert.equal(truncated.audio_end_ms, truncate.audio_end_ms);
+        assertHeardText(client, truncated);
         await endTurn(client, conn);
         results.push({ clearMs: clear.at - at, offMs: Math.abs(truncate.audio_end_ms - played) });
     }

@@ -19,11 +19,10 @@ const PATH = '/v1/realtime?model=m';
 
 test('R2.3 voice.opus.v1 is agreed on where voice_opus is on', async (t) => {
     const env = await startOpus(t);
-    for (const protocols of [[OPUS], [OPUS, 'realtime'], ['realtime', OPUS],
+    for (const protocols of [[OPUS], [OPUS, 'realtime'],
         [OPUS, 'realtime', 'openai-insecure-api-key.sk-of-a-client']]) {
         const { client } = await openOpus(t, env, { protocols, turn: null });
-        const first = protocols[0] === 'realtime' ? [OPUS, 'realtime'] : [OPUS];
-        assert.ok(first.includes(client.protocol), `${protocols}: ${client.protocol}`);
+        assert.equal(client.protocol, OPUS);
         const { voice } = client;
         assert.equal(client.events[0], voice);
         assert.equal(voice.session_id, client.sessionId);
@@ -32,8 +31,8 @@ test('R2.3 voice.opus.v1 is agreed on where voice_opus is on', async (t) => {
         assert.equal(voice.resume_token, null);
         await client.close();
     }
-    const plain = await env.stack.connect(t, { path: PATH, protocols: ['realtime'] });
-    assert.equal(plain.socket.protocol, 'realtime');
+    const plain = await env.stack.connect(t, { path: PATH, protocols: ['realtime', OPUS] });
+    assert.equal(plain.socket.protocol, 'realtime', 'the first in its list');
     await plain.next('session.created');
     assert.equal(plain.events[0].type, 'session.created');
     plain.socket.send(Buffer.from([0x11, 1, 0, 0, 0, 0, 0, 0, 8]));
@@ -50,8 +49,7 @@ test('R2.3 where voice_opus is off it is not: realtime, if that is offered', asy
     await both.next('session.created');
     assert.equal(both.events[0].type, 'session.created');
     const { status, json } = await refused({ port, path: PATH, protocols: [OPUS] });
-    assert.ok(status >= 400 && status < 500, `${status}`);
-    assert.ok(json.error.message.length > 0);
+    assert.deepEqual([status, json.error.code], [400, 'unsupported_subprotocol']);
 });
 
 test('R2.3 a plain client is untouched: its base64 arrives as it was sent', async (t) => {
@@ -175,7 +173,7 @@ test('R2.3 other formats of audio are refused, and change nothing', async (t) =>
         client.send({ event_id: `of_mine_${event.type}`, ...event });
         const { error } = await client.next('error');
         assert.equal(error.event_id, `of_mine_${event.type}`);
-        assert.equal(error.type, 'invalid_request_error');
+        assert.deepEqual([error.type, error.code], ['invalid_request_error', 'invalid_value']);
     }
     assert.equal(conn.events.length, before, 'the model was told nothing');
     const session = await client.update({ audio: { input: { format:
@@ -202,7 +200,8 @@ test('R6.3 reports are answered, malformed ones with an error', async (t) => {
         { jitter_ms: true }, { underruns: '1' }, { rtt_ms: -5 }, { loss: 7 }].entries()) {
         client.send({ type: 'voice.stats', event_id: `wrong_${i}`, ...wrong });
         const { error } = await client.next('error');
-        assert.equal(error.event_id, `wrong_${i}`, JSON.stringify(wrong));
+        assert.deepEqual([error.event_id, error.code], [`wrong_${i}`, 'invalid_value'],
+            JSON.stringify(wrong));
     }
     for (const type of ['voice.session', 'voice.quality', 'voice.playout.clear', 'voice.odd']) {
         client.send({ type, event_id: type });
