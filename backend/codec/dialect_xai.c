@@ -15,6 +15,7 @@
 #include "codec/dialect_session.h"
 #include "codec/dialect_told.h"
 #include "codec/dialect_xai_speech.h"
+#include "codec/turn_detection.h"
 
 #include <string.h>
 #include <uv.h>
@@ -36,7 +37,7 @@ turn_up(const json_t *turn)
         return json_pack("{s:n}", "type");
     if (!dialect_string_is(turn, "type", "semantic_vad"))
         return json_deep_copy(turn);
-    json_t *server = json_pack("{s:s}", "type", "server_vad");
+    json_t *server = turn_detection_named("normal");
     static const char *const kept[] = {"create_response", "interrupt_response"};
     for (size_t i = 0; server && i < 2; i++) {
         json_t *value = json_object_get(turn, kept[i]);

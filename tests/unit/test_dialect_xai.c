@@ -451,8 +451,9 @@ static const struct {
      "'instructions':'i','audio':{'input':{'format':{'type':'audio/pcm',"
      "'rate':24000},'transcription':{'model':'grok-transcribe'}},'output':{"
      "'format':{'type':'audio/pcm','rate':24000},'speed':1}},"
-     "'turn_detection':{'type':'server_vad','create_response':true,"
-     "'interrupt_response':false},'voice':'eve'}}"},
+     "'turn_detection':{'type':'server_vad','threshold':0.5,"
+     "'prefix_padding_ms':300,'silence_duration_ms':500,'idle_timeout_ms':null,"
+     "'create_response':true,'interrupt_response':false},'voice':'eve'}}"},
     {"{'type':'session.update','session':{'audio':{'input':{"
      "'turn_detection':null,'transcription':null}}}}",
      "{'type':'session.update','session':{'audio':{'input':{"
