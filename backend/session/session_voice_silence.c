@@ -75,16 +75,21 @@ part_cut(size_t *of, size_t over)
     return n;
 }
 
-/* What the model has heard instead is not missing; what is beyond the credit
- * is left out, first of the silence. */
+/*
+ * What the model has heard instead is not missing: in this silence, or before
+ * it where only silence is left out by that. What is beyond the credit is left
+ * out, first of the silence.
+ */
 static void
 gap_lower(struct session_voice_silence *s, struct session_voice_gap *gap)
 {
-    size_t left = s->ahead + s->fed, all, over;
+    size_t left = s->ahead + s->fed, now, all, over;
 
     part_cover(&gap->rest, &left);
-    part_cover(&gap->lost, &left);
-    s->ahead = least_of(left, AHEAD_MAX);
+    now = least_of(left, s->fed);
+    left -= now;
+    part_cover(&gap->lost, &now);
+    s->ahead = least_of(left + now, AHEAD_MAX);
     all = gap->rest + gap->lost;
     over = all > credit_samples(s) ? all - credit_samples(s) : 0;
     gap->cut = part_cut(&gap->rest, over);
@@ -123,9 +128,9 @@ delay_after(const struct session_voice_arrival *arrival)
 
     if (arrival->rests)
         return SESSION_SILENCE_STEP_MS * 1000;
-    if (late < SESSION_SILENCE_WAIT_MS * 1000)
-        late = SESSION_SILENCE_WAIT_MS * 1000;
-    return (uint32_t) us_of(arrival->samples) + late;
+    return late > SESSION_SILENCE_WAIT_MS * 1000
+               ? late
+               : SESSION_SILENCE_WAIT_MS * 1000;
 }
 
 void
@@ -150,7 +155,7 @@ session_voice_silence_packet(struct session_voice_silence *s,
     }
     run_count(s, arrival, after_rest);
     s->fed = 0;
-    s->heard_us = now_us;
+    s->heard_us = now_us + us_of(arrival->samples); /* when the next is due */
     s->rests = arrival->rests;
     s->delay_us = delay_after(arrival);
 }
@@ -172,6 +177,18 @@ session_voice_silence_due_us(const struct session_voice_silence *s)
     return more_is_due(s) ? s->heard_us + s->delay_us : 0;
 }
 
+/* When the model has heard silence for long enough it waits for what it heard
+ * too much of before. Gives the part of n samples that is such. */
+static size_t
+ahead_take(struct session_voice_silence *s, size_t n)
+{
+    if (s->speaking || s->fed < SESSION_SILENCE_ENOUGH_MS * PER_MS)
+        return 0;
+    n = least_of(n, s->ahead);
+    s->ahead -= n;
+    return n;
+}
+
 size_t
 session_voice_silence_take(struct session_voice_silence *s, uint64_t now_us)
 {
@@ -190,11 +207,12 @@ session_voice_silence_take(struct session_voice_silence *s, uint64_t now_us)
     }
     n -= n % STEP;
     s->delay_us = SESSION_SILENCE_STEP_MS * 1000;
-    credit_use(s, n);
     s->fed += n;
     s->turn += n;
     s->run = 0;
     s->heard_us += us_of(n);
+    n -= ahead_take(s, n);
+    credit_use(s, n);
     return n;
 }
 
@@ -223,7 +241,7 @@ session_voice_silence_pause(struct session_voice_silence *s, bool paused,
 void
 session_voice_silence_set_manual(struct session_voice_silence *s, bool manual)
 {
-    if (manual)
+    if (s->manual != manual)
         s->owed = false;
     s->manual = manual;
 }

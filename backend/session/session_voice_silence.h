@@ -21,12 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_SILENCE_LEAST_MS 2000u
-#define SESSION_SILENCE_MOST_MS  30000u
-#define SESSION_SILENCE_STEP_MS  40u  /* between two feeds */
-#define SESSION_SILENCE_WAIT_MS  60u  /* a packet is so late, or more by */
-#define SESSION_SILENCE_LATE_MS  400u /* its jitter, up to this */
-#define SESSION_SILENCE_RUN_MS   100u /* so much audio makes a turn to end */
+#define SESSION_SILENCE_LEAST_MS  2000u
+#define SESSION_SILENCE_MOST_MS   30000u
+#define SESSION_SILENCE_ENOUGH_MS 1000u /* for any turn to end */
+#define SESSION_SILENCE_STEP_MS   40u   /* between two feeds */
+#define SESSION_SILENCE_WAIT_MS   60u   /* a packet is so late, or more by */
+#define SESSION_SILENCE_LATE_MS   400u  /* its jitter, up to this */
+#define SESSION_SILENCE_RUN_MS    100u  /* so much audio makes a turn to end */
 
 /* Filled in and fed is no more than the time that has passed and this… */
 #define SESSION_SILENCE_SLACK_MS 250u
@@ -34,7 +35,8 @@
 #define SESSION_SILENCE_FILL_MS 2250u
 
 struct session_voice_silence {
-    uint64_t heard_us;    /* until then the model has been given something */
+    uint64_t heard_us;    /* until then the model has something, or a packet
+                             may be on its way */
     uint64_t credited_us; /* until then time counts in credit */
     uint32_t delay_us;    /* after heard_us: then silence is due */
     uint64_t credit;      /* thousandths of samples that may be made up */
