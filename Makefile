@@ -186,6 +186,9 @@ fuzz_history_c := $(wildcard backend/session/session_history*.c) \
 fuzz_filters_c := $(addprefix backend/session/session_,filters.c \
     responses.c playback.c cancelled.c errors.c scrub.c strict.c event.c \
     filtered.c) backend/base/metrics.c backend/base/histogram.c
+fuzz_voice_up_c := $(addprefix backend/,session/session_voice_up.c \
+    session/session_voice_silence.c base/loop_timer.c base/metrics.c \
+    base/histogram.c)
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
     -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
@@ -197,6 +200,7 @@ $(filter $B/fuzz/fuzz_voice_%,$(fuzzers)) \
 $(filter $B/unit/test_fuzz_voice_%,$(replays)): $(fuzz_voice_c) | $(module)
 
 $B/fuzz/fuzz_session_filters: $(fuzz_filters_c)
+$B/fuzz/fuzz_session_voice_up: $(fuzz_voice_up_c)
 
 .SECONDARY: $(fuzz_kit)
 
@@ -219,6 +223,7 @@ $B/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_c) $(fuzz_kit) build/config.h
 	    -fno-sanitize-recover=all -o $@ $< $(fuzz_c) $(fuzz_extra) \
 	    $(if $(filter session_history,$*),$(fuzz_history_c)) \
 	    $(if $(filter session_filters,$*),$(fuzz_filters_c)) \
+	    $(if $(filter session_voice_up,$*),$(fuzz_voice_up_c)) \
 	    $(fuzz_kit) $(DEP_LIBS) -lz
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \
