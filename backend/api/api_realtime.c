@@ -488,8 +488,7 @@ job_create(struct connect *c, struct loop *loop)
     };
 
     crypto_id("sess_", id);
-    if ((c->may_return || c->protocol == API_PROTOCOL_OPUS)
-        && !config->bench.echo && config->resume_grace_ms) {
+    if (c->may_return && !config->bench.echo && config->resume_grace_ms) {
         session_resume_token(token);
         texts[TEXT_TOKEN] = token;
     }

@@ -8,8 +8,9 @@
 
 #define FRAME_MS      10u
 #define FRAME_SAMPLES VOICE_ACTIVITY_FRAME_SAMPLES
-#define RING_FRAMES   1024u /* a power of two, over twice SPEECH_GATE_NEED_MAX \
-                             */
+#define RING_FRAMES                                                            \
+    1024u /* a power of two, over twice SPEECH_GATE_NEED_MAX                   \
+           */
 
 /* A stretch: this many voiced frames, with no more than so many others in a
  * row between them. */

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
 #define STATS_BYTES_MAX 4096
@@ -39,6 +40,21 @@ member_read(struct voice_stats *stats, const json_t *tree, size_t i)
     return true;
 }
 
+static bool
+reply_read(struct voice_stats *stats, const json_t *tree)
+{
+    const json_t *member = json_object_get(tree, "reply_to");
+    const char *text = json_string_value(member);
+
+    stats->reply_to[0] = 0;
+    if (!member || json_is_null(member))
+        return true;
+    if (!text || json_string_length(member) >= sizeof(stats->reply_to))
+        return false;
+    memcpy(stats->reply_to, text, json_string_length(member) + 1);
+    return true;
+}
+
 int
 voice_stats_read(struct voice_stats *stats, const char *json, size_t bytes,
                  const char **param)
@@ -54,6 +70,10 @@ voice_stats_read(struct voice_stats *stats, const char *json, size_t bytes,
         if (member_read(stats, tree, i))
             continue;
         *param = members[i].name;
+        result = UV_EINVAL;
+    }
+    if (!result && !reply_read(stats, tree)) {
+        *param = "reply_to";
         result = UV_EINVAL;
     }
     json_decref(tree);

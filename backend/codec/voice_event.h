@@ -19,6 +19,8 @@
 
 #define VOICE_EVENT_BYTES 1024 /* room for any event written here */
 
+#define VOICE_STATS_REPLY_BYTES 48 /* ids of ours are shorter */
+
 /* What a client has seen since its last report. A member that it left out is
  * negative. */
 struct voice_stats {
@@ -27,11 +29,13 @@ struct voice_stats {
     double loss; /* 0…1: the share of packets */
     double underruns;
     double played_ms; /* the place on the down timeline, its timestamps / 48 */
+    char reply_to[VOICE_STATS_REPLY_BYTES]; /* of the voice.playout.clear that
+                                               it answers; "": it is none */
 };
 
 /*
- * Reads a voice.stats. 0; UV_EINVAL: *param names the member that is no number
- * or out of its range, NULL: the text can't be read.
+ * Reads a voice.stats. 0; UV_EINVAL: *param names the member that is of another
+ * type or out of its range, NULL: the text can't be read.
  */
 int voice_stats_read(struct voice_stats *stats, const char *json, size_t bytes,
                      const char **param);

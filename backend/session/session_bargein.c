@@ -42,16 +42,21 @@ settle(struct session_bargein *b)
     b->by_client[0] = 0;
 }
 
+/* Who was asked and does not say is not waited for the next time. */
 static void
 on_time(void *arg)
 {
-    settle(arg);
+    struct session_bargein *b = arg;
+
+    b->reports = false;
+    settle(b);
 }
 
 int
 session_bargein_init(struct session_bargein *b, struct loop *loop)
 {
     b->interrupts = true;
+    b->reports = true;
     return loop_timer_create(&b->timer, loop, on_time, b);
 }
 
@@ -89,7 +94,8 @@ interrupt(struct session_bargein *b, uint64_t now_ms)
     b->count++;
     loop_timer_start(b->timer, patience_ms(b), 0);
     bool found = session_voice_down_cut(b->down, 0, &cut);
-    b->handlers->on_cleared(b->arg, found ? cut.response_id : "");
+    crypto_id("event_", b->clear_id);
+    b->handlers->on_cleared(b->arg, b->clear_id, found ? cut.response_id : "");
 }
 
 void
@@ -125,10 +131,16 @@ session_bargein_stopped(struct session_bargein *b)
 void
 session_bargein_clear(struct session_bargein *b, uint64_t now_ms)
 {
-    if (b->timer && session_voice_down_is_playing(b->down, now_ms))
+    char id[CRYPTO_ID_BYTES];
+
+    if (!b->timer)
+        return;
+    if (session_voice_down_is_playing(b->down, now_ms)) {
         interrupt(b, now_ms);
-    else if (b->timer)
-        b->handlers->on_cleared(b->arg, "");
+        return;
+    }
+    crypto_id("event_", id); /* who asks is told, and need not answer */
+    b->handlers->on_cleared(b->arg, id, "");
 }
 
 void
@@ -140,21 +152,27 @@ session_bargein_truncated(struct session_bargein *b,
                  (int) item_id.bytes - 2, item_id.text + 1);
 }
 
-/* A report that was on its way when the client was told to be quiet says what
- * had been played then, not what was played in the end. */
+/*
+ * A report that was on its way when the client was told to be quiet says what
+ * had been played then, not what was played in the end. A client that does not
+ * name what it answers is taken by the clock.
+ */
 static bool
-is_final(const struct session_bargein *b, uint64_t now_ms)
+is_final(struct session_bargein *b, const char *reply_to, uint64_t now_ms)
 {
+    b->replies |= reply_to[0] != 0;
+    if (b->replies)
+        return strcmp(reply_to, b->clear_id) == 0;
     return now_ms - b->cleared_ms
            >= (uint64_t) session_health_rtt_ms(b->health) * 4 / 5;
 }
 
 void
 session_bargein_report(struct session_bargein *b, uint64_t place_ms,
-                       uint64_t now_ms)
+                       const char *reply_to, uint64_t now_ms)
 {
     b->reports = true;
-    if (b->state != BARGEIN_AWAITING || !is_final(b, now_ms)
+    if (b->state != BARGEIN_AWAITING || !is_final(b, reply_to, now_ms)
         || session_voice_down_heard(b->down, place_ms))
         return;
     settle(b);

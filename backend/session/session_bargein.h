@@ -16,6 +16,7 @@
 
 #include "base/loop_timer.h"
 #include "codec/realtime_event.h"
+#include "gate/crypto.h"
 #include "session/session_voice_down.h"
 #include "session/session_voice_id.h"
 
@@ -32,9 +33,10 @@ enum session_bargein_state { BARGEIN_CALM, BARGEIN_DOUBTFUL, BARGEIN_AWAITING };
 struct session_health;
 
 struct session_bargein_handlers {
-    /* The audio of that response was dropped; now. May run inside any call but
-     * init and deinit. */
-    void (*on_cleared)(void *arg, const char *response_id);
+    /* The audio of that response was dropped; now. The client's report of it
+     * names the id. May run inside any call but init and deinit. */
+    void (*on_cleared)(void *arg, const char *clear_id,
+                       const char *response_id);
     /* So much of the item was heard, at least 1 ms; the model is to be told.
      * Runs in session_bargein_report or in the timer. */
     void (*on_truncate)(void *arg, const struct session_voice_cut *cut,
@@ -52,7 +54,9 @@ struct session_bargein {
     unsigned count; /* interruptions so far */
     enum session_bargein_state state;
     bool interrupts; /* turn_detection.interrupt_response */
-    bool reports;    /* the client does say what it has played */
+    bool reports;    /* the client says what it has played, when asked */
+    bool replies;    /* and to what it says so */
+    char clear_id[CRYPTO_ID_BYTES];
     /* The item that the client truncated itself; "": none. */
     char by_client[SESSION_VOICE_ID_BYTES];
 };
@@ -77,8 +81,9 @@ void session_bargein_clear(struct session_bargein *b, uint64_t now_ms);
 void session_bargein_truncated(struct session_bargein *b,
                                struct realtime_span item_id);
 
-/* The client's report of the place that it has played to. */
+/* The client's report of the place that it has played to, and the clear that
+ * it answers so ("": none). */
 void session_bargein_report(struct session_bargein *b, uint64_t place_ms,
-                            uint64_t now_ms);
+                            const char *reply_to, uint64_t now_ms);
 
 #endif

@@ -261,7 +261,8 @@ on_voice_event(void *arg, const char *json, size_t bytes)
 
 static int message_send(struct session_client *c, enum stream_opcode opcode,
                         const void *data, size_t bytes);
-static void tail_push(struct session_client *c, const char *json, size_t bytes);
+static void tail_push(struct session_client *c, const char *json, size_t bytes,
+                      bool passing);
 
 /* A queue that is full closes the session with the next event of the model. */
 static void
@@ -269,8 +270,7 @@ on_voice_send_event(void *arg, const char *json, size_t bytes, bool passing)
 {
     struct session_client *c = arg;
 
-    if (!passing)
-        tail_push(c, json, bytes);
+    tail_push(c, json, bytes, passing);
     if (c->stream)
         (void) message_send(c, STREAM_TEXT, json, bytes);
 }
@@ -465,9 +465,15 @@ session_client_attach(struct session_client *c,
 
 /* Without memory the tail has a gap, and nobody resumes over it. */
 static void
-tail_push(struct session_client *c, const char *json, size_t bytes)
+tail_push(struct session_client *c, const char *json, size_t bytes,
+          bool passing)
 {
-    const struct session_tail_message message = {STREAM_TEXT, json, bytes};
+    const struct session_tail_message message = {
+        .opcode = STREAM_TEXT,
+        .passing = passing,
+        .data = json,
+        .bytes = bytes,
+    };
 
     if (c->back)
         (void) session_tail_push(&c->back->tail, &message);
@@ -479,7 +485,7 @@ session_client_send(struct session_client *c, const char *json, size_t bytes,
 {
     if (c->voice && session_voice_down_event(c->voice, json, bytes, peek))
         return 0;
-    tail_push(c, json, bytes);
+    tail_push(c, json, bytes, false);
     return c->stream ? message_send(c, STREAM_TEXT, json, bytes) : 0;
 }
 

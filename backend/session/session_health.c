@@ -180,7 +180,8 @@ session_health_report(struct session_health *h,
     uint64_t now_ms = clock_now_ms();
     struct realtime_error error = {
         .code = "invalid_value",
-        .message = "A member of voice.stats is no number or out of range.",
+        .message =
+            "A member of voice.stats is of another type or out of range.",
         .event_id = peek->value[REALTIME_KEY_EVENT_ID],
     };
     struct voice_stats stats;
@@ -195,7 +196,8 @@ session_health_report(struct session_health *h,
     judge(h, now_ms);
     quality_send(h, peek->value[REALTIME_KEY_EVENT_ID]);
     if (stats.played_ms >= 0)
-        h->handlers->on_played(h->arg, (uint64_t) stats.played_ms, now_ms);
+        h->handlers->on_played(h->arg, (uint64_t) stats.played_ms,
+                               stats.reply_to, now_ms);
 }
 
 unsigned

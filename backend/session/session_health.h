@@ -34,8 +34,10 @@ struct session_health_handlers {
     /* For the client that is there now. */
     void (*send)(void *arg, const char *json, size_t bytes);
     void (*on_error)(void *arg, const struct realtime_error *error);
-    /* It has played to that place. May end the session. */
-    void (*on_played)(void *arg, uint64_t place_ms, uint64_t now_ms);
+    /* It has played to that place; as the answer to that clear, "": by itself.
+     * May end the session. */
+    void (*on_played)(void *arg, uint64_t place_ms, const char *reply_to,
+                      uint64_t now_ms);
 };
 
 struct session_health {

@@ -100,8 +100,8 @@ session_summary_log(const struct session_summary *m)
         m->turns.turns, m->turns.rtt_us, m->turns.gateway_us,
         m->turns.first_us / 1000, m->turns.voice_us / 1000,
         m->stream.stall_us / 1000, user->ms, audio_level_rms_dbfs(&user->level),
-        answers->ms, audio_level_rms_dbfs(&answers->level), opus, m->entry->model,
-        m->upstream ? m->upstream : "none", tenant);
+        answers->ms, audio_level_rms_dbfs(&answers->level), opus,
+        m->entry->model, m->upstream ? m->upstream : "none", tenant);
 }
 
 const char *

@@ -19,6 +19,7 @@ struct session_tail_entry {
     uint64_t number;
     size_t bytes;
     uint8_t opcode;
+    bool passing;
     char data[];
 };
 
@@ -64,9 +65,9 @@ session_tail_deinit(struct session_tail *tail)
 
 /* Binary messages are audio; so is one event among the texts. */
 static bool
-is_audio(const struct session_tail_message *message)
+may_be_lost(const struct session_tail_message *message)
 {
-    return message->opcode == STREAM_BINARY
+    return message->passing || message->opcode == STREAM_BINARY
            || realtime_type_of(message->data, message->bytes)
                   == REALTIME_OUTPUT_AUDIO_DELTA;
 }
@@ -94,8 +95,9 @@ session_tail_push(struct session_tail *tail,
     entry->number = number;
     entry->bytes = message->bytes;
     entry->opcode = message->opcode;
+    entry->passing = message->passing;
     memcpy(entry->data, message->data, message->bytes);
-    if (is_audio(message)) {
+    if (may_be_lost(message)) {
         queue_push(&tail->audio, entry);
         while (tail->audio.bytes > SESSION_TAIL_AUDIO_BYTES)
             queue_drop(&tail->audio);
@@ -172,7 +174,10 @@ session_tail_replay(const struct session_tail *tail, uint64_t from,
             .bytes = (*at)->bytes,
         };
 
+        bool passing = (*at)->passing;
+
         *at = (*at)->next;
-        handler(arg, &message);
+        if (!passing)
+            handler(arg, &message);
     }
 }

@@ -5,7 +5,8 @@
  * who comes back gets what it missed. Embedded in its user, on one loop. Owns
  * copies of the texts, nothing while it is empty. Audio and everything else
  * have a cap each, the oldest go first: audio that went is a gap in what is
- * heard; another event that went is a gap that nobody may resume over.
+ * heard, as is what was passing no loss; another event that went is a gap that
+ * nobody may resume over.
  */
 
 #ifndef VOICE_SESSION_TAIL_H
@@ -36,6 +37,7 @@ struct session_tail {
 
 struct session_tail_message {
     uint8_t opcode; /* enum stream_opcode */
+    bool passing;   /* of its moment: it can be found, and is not told again */
     const void *data;
     size_t bytes;
 };

@@ -307,13 +307,12 @@ session_voice_down_event(struct session_voice *v, const char *json,
 /* --- interruption */
 
 static void
-on_cleared(void *arg, const char *response_id)
+on_cleared(void *arg, const char *clear_id, const char *response_id)
 {
     struct session_voice *v = arg;
-    char text[VOICE_EVENT_BYTES], id[CRYPTO_ID_BYTES];
+    char text[VOICE_EVENT_BYTES];
 
-    crypto_id("event_", id);
-    event_send(v, text, voice_clear_write(text, id), true);
+    event_send(v, text, voice_clear_write(text, clear_id), true);
     buffer_send(v, VOICE_BUFFER_CLEARED, response_id);
     speech_gate_forget(&v->gate);
 }
@@ -352,12 +351,13 @@ on_health_error(void *arg, const struct realtime_error *error)
 }
 
 static void
-on_health_played(void *arg, uint64_t place_ms, uint64_t now_ms)
+on_health_played(void *arg, uint64_t place_ms, const char *reply_to,
+                 uint64_t now_ms)
 {
     struct session_voice *v = arg;
 
     session_voice_down_played(v->down, place_ms, now_ms);
-    session_bargein_report(&v->bargein, place_ms, now_ms);
+    session_bargein_report(&v->bargein, place_ms, reply_to, now_ms);
 }
 
 static const struct session_health_handlers health_handlers = {

@@ -26,6 +26,7 @@ static struct {
     uint64_t now_ms;
     unsigned packets;
     unsigned cleared;
+    char clear_id[64];
     char response[64];
     unsigned truncates;
     uint64_t heard_ms;
@@ -43,10 +44,11 @@ on_send(void *arg, const uint8_t *message, size_t bytes)
 }
 
 static void
-on_cleared(void *arg, const char *response_id)
+on_cleared(void *arg, const char *clear_id, const char *response_id)
 {
     (void) arg;
     rig.cleared++;
+    snprintf(rig.clear_id, sizeof(rig.clear_id), "%s", clear_id);
     snprintf(rig.response, sizeof(rig.response), "%s", response_id);
 }
 
@@ -146,10 +148,16 @@ pass(unsigned ms)
 }
 
 static void
-report(uint64_t place_ms)
+reply(uint64_t place_ms, const char *to)
 {
     session_voice_down_played(rig.down, place_ms, rig.now_ms);
-    session_bargein_report(&rig.bargein, place_ms, rig.now_ms);
+    session_bargein_report(&rig.bargein, place_ms, to, rig.now_ms);
+}
+
+static void
+report(uint64_t place_ms)
+{
+    reply(place_ms, "");
 }
 
 static void
@@ -188,6 +196,7 @@ static void
 test_by_the_clock(void **state)
 {
     (void) state;
+    rig.bargein.reports = false;
     answer("\"resp_1\"", "\"item_1\"", 3000);
     pass(500);
     unsigned packets = rig.packets;
@@ -226,20 +235,42 @@ test_by_report(void **state)
     assert_int_equal(rig.truncates, 1);
 }
 
-/* It did report, and then says no more. */
+/* It says which clear it answers: no clock is needed. */
+static void
+test_by_reply(void **state)
+{
+    (void) state;
+    answer("\"resp_1\"", "\"item_1\"", 3000);
+    pass(400);
+    speech(true);
+    assert_string_equal(rig.clear_id, rig.bargein.clear_id);
+    reply(330, "event_another");
+    pass(20);
+    report(330);
+    assert_int_equal(rig.truncates, 0);
+    reply(360, rig.clear_id);
+    assert_int_equal(rig.truncates, 1);
+    assert_in_range(rig.heard_ms, 350, 360);
+}
+
+/* It is asked, and does not say; then it is not asked again. */
 static void
 test_report_that_never_comes(void **state)
 {
     (void) state;
     answer("\"resp_1\"", "\"item_1\"", 3000);
     pass(400);
-    report(390);
     speech(true);
     wait_real_ms(SESSION_BARGEIN_MIN_MS / 2);
     assert_int_equal(rig.truncates, 0);
     wait_real_ms(SESSION_BARGEIN_MIN_MS);
     assert_int_equal(rig.truncates, 1);
     assert_in_range(rig.heard_ms, 350, 440);
+    answer("\"resp_2\"", "\"item_2\"", 3000);
+    pass(200);
+    speech(true);
+    wait_real_ms(2);
+    assert_int_equal(rig.truncates, 2);
 }
 
 static void
@@ -369,6 +400,7 @@ main(void)
         TEST(test_nothing_to_interrupt),
         TEST(test_by_the_clock),
         TEST(test_by_report),
+        TEST(test_by_reply),
         TEST(test_report_that_never_comes),
         TEST(test_short_speech_is_none),
         TEST(test_not_to_be_interrupted),

@@ -38,8 +38,12 @@ push(const char *type, const char *id, size_t filling)
 
     memset(text + n, 'A', filling);
     memcpy(text + n + filling, "\"}", 3);
-    const struct session_tail_message message = {STREAM_TEXT, text,
-                                                 (size_t) n + filling + 2};
+    const struct session_tail_message message = {
+        .opcode = STREAM_TEXT,
+        .passing = strncmp(type, "voice.", 6) == 0,
+        .data = text,
+        .bytes = (size_t) n + filling + 2,
+    };
     assert_int_equal(session_tail_push(&tail, &message), 0);
     free(text);
 }
@@ -137,12 +141,33 @@ test_event_cap(void **state)
     assert_true(tail.events.bytes <= SESSION_TAIL_EVENT_BYTES);
 }
 
+/* It is not told again, but a client may have seen it last. */
+static void
+test_passing(void **state)
+{
+    char id[16];
+
+    (void) state;
+    push("response.created", "a", 1);
+    push("voice.quality", "b", 1);
+    push("response.done", "c", 1);
+    assert_string_equal(replay("a"), "c ");
+    assert_string_equal(replay("b"), "c ");
+    for (int i = 0; i < 400; i++) {
+        snprintf(id, sizeof(id), "q%d", i);
+        push("voice.quality", id, 1000);
+    }
+    assert_string_equal(replay("a"), "c "); /* its loss is no gap */
+    assert_string_equal(replay("q0"), "gap");
+    assert_string_equal(replay("q399"), "");
+}
+
 static void
 test_binary_is_audio(void **state)
 {
     static const char packet[] = "\x01\x02 \"event_id\":\"opus\"";
-    const struct session_tail_message message = {STREAM_BINARY, packet,
-                                                 sizeof(packet)};
+    const struct session_tail_message message = {
+        .opcode = STREAM_BINARY, .data = packet, .bytes = sizeof(packet)};
 
     (void) state;
     push("response.created", "a", 1);
@@ -158,6 +183,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_order),           TEST(test_mark),
         TEST(test_audio_cap),       TEST(test_event_cap),
+        TEST(test_passing),
         TEST(test_binary_is_audio),
     };
 

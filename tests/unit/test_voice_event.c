@@ -43,15 +43,17 @@ test_stats_read(void **state)
     assert_int_equal(stats(&s,
                            "{\"type\":\"voice.stats\",\"rtt_ms\":41.5,"
                            "\"jitter_ms\":7,\"loss\":0.25,\"underruns\":2,"
-                           "\"played_ms\":1234567}",
+                           "\"played_ms\":1234567,\"reply_to\":\"e1\"}",
                            &param),
                      0);
     assert_true(s.rtt_ms == 41.5 && s.jitter_ms == 7 && s.loss == 0.25);
     assert_true(s.underruns == 2 && s.played_ms == 1234567);
+    assert_string_equal(s.reply_to, "e1");
     assert_int_equal(
         stats(&s, "{\"type\":\"voice.stats\",\"loss\":null}", &param), 0);
     assert_true(s.rtt_ms < 0 && s.jitter_ms < 0 && s.loss < 0);
     assert_true(s.underruns < 0 && s.played_ms < 0);
+    assert_string_equal(s.reply_to, "");
 }
 
 static void
@@ -68,6 +70,10 @@ test_stats_refused(void **state)
         {"{\"underruns\":1e300}", "underruns"},
         {"{\"played_ms\":{}}", "played_ms"},
         {"{\"played_ms\":5000000000}", "played_ms"},
+        {"{\"reply_to\":7}", "reply_to"},
+        {"{\"reply_to\":\"0123456789012345678901234567890123456789"
+         "0123456789\"}",
+         "reply_to"},
         {"[1]", NULL},
         {"{\"loss\":0,\"loss\":1}", NULL},
         {"{\"loss\":1e999}", NULL},
