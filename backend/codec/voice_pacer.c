@@ -24,24 +24,60 @@ voice_pacer_init(struct voice_pacer *p, uint64_t now_ms)
     p->at_ms = now_ms;
 }
 
+static bool
+is_reporting(const struct voice_pacer *p)
+{
+    return p->turns >= VOICE_PACER_REPORTS;
+}
+
+/* How much of the time until then a player's clock runs: not from the moment
+ * when its report is overdue to the one when nobody waits for it any more. */
+static uint64_t
+clock_runs(const struct voice_pacer *p, uint64_t now_ms)
+{
+    uint64_t stands_ms = p->silent_ms + VOICE_PACER_SILENT_MS;
+    uint64_t lost_ms = p->silent_ms + VOICE_PACER_LOST_MS;
+    uint64_t from_ms = p->at_ms > stands_ms ? p->at_ms : stands_ms;
+    uint64_t to_ms = least(now_ms, lost_ms);
+
+    if (!is_reporting(p) || to_ms <= from_ms)
+        return now_ms - p->at_ms;
+    return now_ms - p->at_ms - (to_ms - from_ms);
+}
+
 void
 voice_pacer_advance(struct voice_pacer *p, uint64_t now_ms)
 {
-    uint64_t passed = now_ms > p->at_ms ? now_ms - p->at_ms : 0;
+    uint64_t passed;
 
-    if (passed == 0)
+    if (now_ms <= p->at_ms)
         return;
+    passed = clock_runs(p, now_ms);
     p->at_ms = now_ms;
+    if (now_ms >= p->silent_ms + VOICE_PACER_LOST_MS)
+        p->turns = 0;
     p->fastest = least(p->sent, p->fastest + passed);
     p->heard = least(p->sent, p->heard + passed);
     for (int i = 0; i < VOICE_PACER_REPORTS; i++)
         p->pace[i] = least(p->sent, p->pace[i] + passed);
 }
 
+/* Begins to play: who was silent before, as tabs in the background are, may
+ * be for a while yet. */
+static void
+silence_restart(struct voice_pacer *p)
+{
+    if (p->at_ms - p->silent_ms >= VOICE_PACER_SILENT_MS)
+        p->turns = 0;
+    p->silent_ms = p->at_ms;
+}
+
 void
 voice_pacer_sent(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
 {
     voice_pacer_advance(p, now_ms);
+    if (voice_pacer_ahead(p) == 0)
+        silence_restart(p);
     p->sent += ms;
 }
 
@@ -84,6 +120,9 @@ pace_note(struct voice_pacer *p, uint64_t place)
             p->pace[0] = place;
         return;
     }
+    if (p->at_ms - p->turn_ms >= VOICE_PACER_SILENT_MS)
+        p->turns = 0;
+    p->turns++;
     p->turn_ms = p->at_ms;
     memmove(p->pace + 1, p->pace, sizeof p->pace - sizeof p->pace[0]);
     p->pace[0] = place;
@@ -97,7 +136,7 @@ voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
     if (place < p->floor || place > p->sent)
         return false;
     fastest_correct(p, place + rtt_ms);
-    p->report_ms = p->at_ms;
+    p->report_ms = p->silent_ms = p->at_ms;
     p->heard = least(place + rtt_ms, p->fastest);
     pace_note(p, least(place + (rtt_ms > 0 ? rtt_ms : VOICE_PACER_UNKNOWN_RTT),
                        p->fastest));

@@ -12,6 +12,12 @@
  * only when three in a row say so: a late report must not starve the player.
  * Nobody is ahead of real time, whatever he says; what is sent is an upper
  * bound, too.
+ *
+ * Sockets take minutes of Opus without a word, so a line that stands shows in
+ * nothing but reports that stay away. Of who has reported every second and is
+ * silent for VOICE_PACER_SILENT_MS while he has something to play, the clocks
+ * stand until he reports again, or has been silent so long that he is taken
+ * for one who doesn't.
  */
 
 #ifndef VOICE_VOICE_PACER_H
@@ -22,6 +28,8 @@
 
 #define VOICE_PACER_REPORTS     3
 #define VOICE_PACER_UNKNOWN_RTT 250u /* ms, for the pace: rather too long */
+#define VOICE_PACER_SILENT_MS   2500u
+#define VOICE_PACER_LOST_MS     12500u
 
 struct voice_pacer {
     uint64_t at_ms;   /* the clocks stand for this moment */
@@ -32,6 +40,8 @@ struct voice_pacer {
     uint64_t pace[VOICE_PACER_REPORTS]; /* by each of the last ones */
     uint64_t report_ms;                 /* when the last one came; 0: none */
     uint64_t turn_ms;                   /* when pace[0] was begun */
+    uint64_t silent_ms; /* when it last reported or began to play */
+    unsigned turns;     /* reports in a row that came in time */
 };
 
 /* All at place 0; zeroed memory with at_ms set is the same. */
