@@ -6,12 +6,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Impair } from './lib/impair.mjs';
+import { wasLate, watchLag } from './lib/lag.mjs';
 import { ask, openOpus, speaker, startOpus } from './lib/opus_stack.mjs';
 import { count } from './lib/paths.mjs';
 import { sleep, until } from './lib/process.mjs';
 import { speech } from './lib/sound.mjs';
 import { toBase64 } from './lib/wav.mjs';
 
+watchLag();
 const times = count(15, 200);
 const talkers = count(5, 10);
 const truncates = (conn) => conn.events.filter(({ type }) => type === 'conversation.item.truncate');
@@ -19,10 +21,13 @@ const messages = (conn) => conn.session.items.filter(({ item }) => item.role ===
 const lastItem = (conn) => messages(conn).at(-1).item.id;
 
 // Somebody begins to speak; gives when, and what the model is then told.
-async function interrupt(conn, { from = truncates(conn).length } = {}) {
+async function interrupt(client, conn) {
+    const from = truncates(conn).length;
+    const clears = client.clears.length;
     const at = performance.now();
     conn.session.speechStarted();
     await until(() => truncates(conn).length > from, 'the truncation');
+    await until(() => client.clears.length > clears, 'the clear');
     return { at, truncate: truncates(conn)[from] };
 }
 
@@ -47,25 +52,38 @@ function assertHeardText(client, { item_id: item, transcript, audio_end_ms: ms }
     assert.ok(ms > 1000 || transcript.length < said.length, `"${transcript}" in ${ms} ms`);
 }
 
+// Truncated where the client was when it was told to be quiet: what is between
+// the two. null where this process was late itself, so that the client played
+// on for longer than anybody could know.
+function assertExact(truncate, { at, position }, first, from = at - 100) {
+    if (wasLate(from, at + 50, 20)) {
+        return null;
+    }
+    const played = (position - first) / 48;
+    const off = Math.abs(truncate.audio_end_ms - played);
+    assert.ok(off <= 40, `truncated to ${truncate.audio_end_ms} ms, played ${played}`);
+    return off;
+}
+
 async function bargeIn(client, conn, rounds) {
     const results = [];
     for (let i = 0; i < rounds; i++) {
         const { id, first } = await ask(client, 4000);
         await sleep(100 + Math.random() * 2500);
-        const { at, truncate } = await interrupt(conn);
+        const { at, truncate } = await interrupt(client, conn);
         assert.equal(client.clears.length, i + 1);
         const clear = client.clears[i];
-        const played = (clear.position - first) / 48;
         assert.equal(truncate.item_id, lastItem(conn));
         assert.equal(truncate.content_index, 0);
-        assert.ok(Math.abs(truncate.audio_end_ms - played) <= 40,
-            `truncated to ${truncate.audio_end_ms} ms, played ${played}`);
+        const offMs = assertExact(truncate, clear, first, at);
         assert.equal((await client.next('output_audio_buffer.cleared')).response_id, id);
         const truncated = await client.next('conversation.item.truncated');
         assert.equal(truncated.audio_end_ms, truncate.audio_end_ms);
         assertHeardText(client, truncated);
         await endTurn(client, conn);
-        results.push({ clearMs: clear.at - at, offMs: Math.abs(truncate.audio_end_ms - played) });
+        if (offMs !== null) {
+            results.push({ clearMs: clear.at - at, offMs });
+        }
     }
     for (const { event } of client.clears) {
         const late = audioAfter(client, event);
@@ -87,8 +105,8 @@ test(`R2.4 interrupted at a random moment, ${times} times: silent at once, trunc
         }))).flat();
         const clear = all.map(({ clearMs }) => clearMs);
         const off = all.map(({ offMs }) => offMs);
-        assert.equal(all.length, times);
-        t.diagnostic(`speech_started to clear: p50 ${percentile(clear, 50)} ms, ` +
+        assert.ok(all.length > times / 3, `${all.length} of ${times} could be measured`);
+        t.diagnostic(`${all.length} of ${times}: speech_started to clear: p50 ${percentile(clear, 50)} ms, ` +
             `p99 ${percentile(clear, 99)} ms; truncated ${percentile(off, 50)} ms (p99 ` +
             `${percentile(off, 99)}) from what was played`);
     });
@@ -108,7 +126,7 @@ test('R2.4 who is interrupted before a sound was heard has said 1 ms, never 0', 
     assert.ok(truncate.audio_end_ms >= 1 && truncate.audio_end_ms <= 60,
         `${truncate.audio_end_ms} ms`);
     await client.next('conversation.item.truncated');
-    const { response } = await client.next('response.done');
+    const { response } = await client.waitFor('response.done');
     assert.equal(response.status, 'cancelled');
     assert.deepEqual(conn.session.errors, []);
 });
@@ -146,8 +164,9 @@ test('R2.4 the client interrupts by itself, and what comes late is thrown away',
     await sleep(400);
     client.send({ type: 'output_audio_buffer.clear', event_id: 'mine' });
     const truncate = await conn.next('conversation.item.truncate');
-    const [{ position, event }] = client.clears;
-    assert.ok(Math.abs(truncate.audio_end_ms - (position - first) / 48) <= 40);
+    await client.next('voice.playout.clear');
+    assertExact(truncate, client.clears[0], first);
+    const [{ event }] = client.clears;
     assert.equal((await client.next('output_audio_buffer.cleared')).response_id, id);
     assert.ok(!conn.types.includes('output_audio_buffer.clear'), 'the model is not asked');
     // The model goes on for a second; nobody hears that.
@@ -176,6 +195,7 @@ test('R2.4 deltas that come after the interruption are thrown away', async (t) =
         conn.session.send('response.output_audio.delta', { ...at, delta: toBase64(speech(200)) });
     }
     await conn.next('conversation.item.truncate');
+    await client.next('voice.playout.clear');
     await client.next('response.done');
     await sleep(200);
     assert.equal(audioAfter(client, client.clears[0].event).length, 0);
@@ -188,23 +208,20 @@ test('R2.4 of several messages each is truncated by what was heard of it', async
     const early = await ask(client, 1500, 2000);
     await until(() => messages(conn).length === 2, 'the second message');
     await until(() => client.player.position() - early.first > 48 * 500, 'some of the first');
-    await interrupt(conn);
+    await interrupt(client, conn);
     await until(() => truncates(conn).length === 2, 'both truncations');
     const [one, two] = messages(conn).map(({ item }) => item.id);
     const by = new Map(truncates(conn).map((event) => [event.item_id, event.audio_end_ms]));
-    const played = (client.clears[0].position - early.first) / 48;
-    assert.ok(Math.abs(by.get(one) - played) <= 40, `${by.get(one)} of ${played}`);
+    assertExact({ audio_end_ms: by.get(one) }, client.clears[0], early.first);
     assert.equal(by.get(two), 1, 'nothing was heard of the second');
     await endTurn(client, conn);
 
     const { first } = await ask(client, 600, 3000);
     await until(() => client.player.position() - first > 48 * 1100, 'some of the second');
-    await interrupt(conn);
+    await interrupt(client, conn);
     const last = truncates(conn).slice(2);
     assert.deepEqual(last.map((event) => event.item_id), [lastItem(conn)]);
-    const heard = (client.clears[1].position - first) / 48 - 600;
-    assert.ok(Math.abs(last[0].audio_end_ms - heard) <= 40,
-        `${last[0].audio_end_ms} of ${heard}`);
+    assertExact(last[0], client.clears[1], first + 600 * 48);
     await endTurn(client, conn);
     assert.deepEqual(conn.session.errors, []);
 });
@@ -214,7 +231,7 @@ test('R2.4 of a client that reports nothing the place is estimated', async (t) =
     const { client, conn } = await openOpus(t, env, { stats: false });
     const { first } = await ask(client, 4000);
     await sleep(900);
-    const { truncate } = await interrupt(conn);
+    const { truncate } = await interrupt(client, conn);
     const played = (client.clears[0].position - first) / 48;
     t.diagnostic(`estimated ${truncate.audio_end_ms} ms of ${played.toFixed(0)}`);
     assert.ok(Math.abs(truncate.audio_end_ms - played) <= 250,
@@ -227,14 +244,14 @@ test('R2.4 over a long line the place is as exact', async (t) => {
     const env = await startOpus(t);
     const line = await Impair.start(t, { to: { port: env.stack.nginx.port }, delayMs: 120 });
     const { client, conn } = await openOpus(t, env, { port: line.port });
-    await until(() => client.rttMs > 200, 'the round trip to be known');
+    await until(() => client.told.filter((stats) => stats.rtt_ms > 200).length > 1,
+        'the round trip to be told');
+    await sleep(300);
     for (let i = 0; i < 2; i++) {
         const { first } = await ask(client, 4000);
         await sleep(500 + 700 * i);
-        const { truncate } = await interrupt(conn);
-        const played = (client.clears[i].position - first) / 48;
-        assert.ok(Math.abs(truncate.audio_end_ms - played) <= 40,
-            `${truncate.audio_end_ms} of ${played}`);
+        const { truncate } = await interrupt(client, conn);
+        assertExact(truncate, client.clears[i], first);
         assert.equal(audioAfter(client, client.clears[i].event).length, 0);
         await endTurn(client, conn);
     }

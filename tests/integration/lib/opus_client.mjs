@@ -10,7 +10,7 @@
 //     client.log                         [{ at, packet } | { at, event }] in order
 //     await client.comeBack();           another connection, the same session
 //
-// Every second it sends voice.stats, and at once after voice.playout.clear
+// It sends voice.stats first of all, every second, and after voice.playout.clear
 // (`stats: false`: never). `clears` holds where the player was at each clear.
 
 import WebSocket from 'ws';
@@ -28,6 +28,7 @@ const DTX_BYTES = 2; // packets of no more are not sent
 export class OpusClient extends Talker {
     log = [];
     clears = [];        // { at, position, event }
+    told = [];          // every voice.stats that was sent
     rttMs = null;
     sentPackets = 0;
     player = new Player();
@@ -135,6 +136,7 @@ export class OpusClient extends Talker {
             'voice.session': () => {
                 this.voice = event;
                 this.player.targetMs = event.buffer.target_ms;
+                this.report();
             },
             'voice.quality': () => this.#quality(event),
             'voice.playout.clear': () => {
@@ -175,11 +177,13 @@ export class OpusClient extends Talker {
         const expected = packets + lost - since.packets - since.lost;
         const eventId = `stats_${++this.#reports}`;
         this.#asked.set(eventId, performance.now());
-        this.send({ type: 'voice.stats', event_id: eventId,
+        const stats = { type: 'voice.stats', event_id: eventId,
             ...(this.rttMs !== null && { rtt_ms: Math.round(this.rttMs) }),
             jitter_ms: Math.round(jitterMs), underruns: underruns - since.underruns,
             loss: expected > 0 ? (lost - since.lost) / expected : 0,
-            played_ms: this.player.playedMs(), ...fields });
+            played_ms: this.player.playedMs(), ...fields };
+        this.send(stats);
+        this.told.push(stats);
         this.#reported = { underruns, packets, lost };
         return eventId;
     }
@@ -246,8 +250,8 @@ export class OpusClient extends Talker {
             await cut;
         }
         this.closed = null;
-        const token = this.voice.resume_token;
-        await this.#open(`/v1/realtime?resume=${token}&after=${this.events.at(-1).event_id}`);
+        const { event_id: after } = this.events.findLast(({ type }) => !type.startsWith('voice.'));
+        await this.#open(`/v1/realtime?resume=${this.voice.resume_token}&after=${after}`);
     }
 
     assertValid() {

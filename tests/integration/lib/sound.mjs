@@ -7,12 +7,21 @@ import { spoken } from './speech.mjs';
 
 const SENTENCES = ['nonsense', 'count', 'weather', 'sum', 'story', 'question', 'read'];
 
+const sentences = new Map();
+
+function sentence(name) {
+    if (!sentences.has(name)) {
+        sentences.set(name, trimmed(spoken(name)));
+    }
+    return sentences.get(name);
+}
+
 // Speech of at least so many ms, with pauses as a speaker makes them.
 export function speech(ms, pauseMs = 120) {
     const parts = [];
     let samples = 0;
     for (let i = 0; samples < RATE * ms / 1000; i++) {
-        const pcm = trimmed(spoken(SENTENCES[i % SENTENCES.length]));
+        const pcm = sentence(SENTENCES[i % SENTENCES.length]);
         parts.push(pcm, silence(pauseMs));
         samples += pcm.length + RATE * pauseMs / 1000;
     }
