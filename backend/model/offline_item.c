@@ -3,6 +3,7 @@
 #include "model/offline_item.h"
 
 #include "codec/base64.h"
+#include "codec/heard_text.h"
 #include "codec/pcm.h"
 
 #include <stdio.h>
@@ -157,12 +158,34 @@ offline_item_keep_audio(struct offline_item *item, const int16_t *pcm,
     return 0;
 }
 
+/* The item shows no words any more, as a model does whose ears are its own;
+ * what was heard is still known to it. No memory: nothing is. */
+static void
+heard_keep(struct offline_item *item, const json_t *part, uint64_t audio_ms)
+{
+    const json_t *said = json_object_get(part, "transcript");
+    const char *text = item->truncated ? item->heard : json_string_value(said);
+    const char *status = offline_item_field(item, "status");
+    bool whole =
+        item->truncated || (status != NULL && strcmp(status, "completed") == 0);
+
+    if (text == NULL)
+        return;
+    size_t bytes = heard_text_bytes(text, strlen(text), audio_ms,
+                                    pcm_ms_of_samples(item->samples), whole);
+    char *heard = strndup(text, bytes);
+    free(item->heard);
+    item->heard = heard;
+}
+
 void
 offline_item_cut(struct offline_item *item, uint64_t audio_ms)
 {
     json_t *part = json_array_get(json_object_get(item->json, "content"),
                                   item->audio_index);
     size_t samples = pcm_samples_of_ms(audio_ms);
+
+    heard_keep(item, part, audio_ms);
 
     if (samples < item->samples)
         item->samples = samples;

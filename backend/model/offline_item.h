@@ -48,7 +48,8 @@ struct offline_item {
     size_t samples;       /* of the audio, kept or not */
     size_t capacity;      /* samples pcm has room for */
     enum offline_hearing hearing;
-    char *heard; /* owned; words, "" nothing understood */
+    char *heard; /* owned; the user's words, "" nothing understood; of a
+                    truncated answer what was heard of it */
 };
 
 /* id NULL: a fresh one. Takes json (an object without its "id", or NULL: then
@@ -78,7 +79,8 @@ void offline_item_set_content(struct offline_item *item, json_t *content);
 int offline_item_keep_audio(struct offline_item *item, const int16_t *pcm,
                             size_t samples);
 
-/* Keeps the first audio_ms of the audio, none of the transcript. */
+/* Keeps the first audio_ms of the audio, none of the transcript; the words that
+ * were heard by then are the item's (offline_item_words). */
 void offline_item_cut(struct offline_item *item, uint64_t audio_ms);
 
 /* Frees the audio, keeps its length. Gives the bytes freed. */

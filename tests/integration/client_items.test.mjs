@@ -88,6 +88,29 @@ test('items of a conversation', async (t) => {
         assert.ok(!client.types().includes('error'));
     });
 
+    await t.test('is known to the model as far as it was heard', async (t) => {
+        const client = await stack.connect(t);
+        await client.next('session.created');
+        client.sayText('Tell me a story.');
+        const response = await client.respond();
+        const [{ id, content: [{ transcript }] }] = response.output;
+        const words = transcript.split(' ').length;
+        for (const part of [2, 4]) {
+            const heardMs = Math.round(durationMs(client.spoken(response.id).pcm) / part);
+            client.send({ type: 'conversation.item.truncate', item_id: id, content_index: 0,
+                audio_end_ms: heardMs });
+            await client.next('conversation.item.truncated');
+            client.sayText('What did you say?');
+            const again = await client.respond();
+            const heard = again.output[0].content[0].transcript;
+            assert.ok(transcript.startsWith(heard), heard);
+            const share = heard.split(' ').length / words;
+            assert.ok(share > 0.7 / part && share < 1.1 / part, `${share} of 1/${part}`);
+            client.send({ type: 'conversation.item.delete', item_id: again.output[0].id });
+            await client.next('conversation.item.deleted');
+        }
+    });
+
     await t.test('can be deleted once', async (t) => {
         const client = await stack.connect(t);
         await client.next('session.created');

@@ -249,3 +249,35 @@ test('R1.1 what was said and could be truncated can still be', async (t) => {
     assert.equal(part.text, 'You said: hello. You'); // of six in 2 s
     await talk.client.close();
 });
+
+test('R2.4 what was cut short is told the next upstream as far as it was heard', async (t) => {
+    const env = await startTalk(t);
+    const talk = await Talk.open(t, env);
+    const textOf = ({ id }) => talk.items.find((item) => item.id === id).content[0].text;
+    const truncate = async (item, ms) => {
+        talk.client.send({ type: 'conversation.item.truncate', item_id: item.id,
+            content_index: 0, audio_end_ms: ms });
+        await talk.client.next('conversation.item.truncated');
+    };
+
+    const whole = (await talk.turn('hello')).output[0]; // "You said: hello. " six times in 2 s
+    await truncate(whole, 500);
+    const twice = (await talk.turn('hello')).output[0];
+    await truncate(twice, 1000);
+    await truncate(twice, 500);
+    // One that is interrupted while it is being said.
+    await talk.say('hello');
+    const { item } = await talk.client.next('response.output_item.added');
+    for (let i = 0; i < 5; i++) {
+        await talk.client.next('response.output_audio.delta');
+    }
+    talk.client.send({ type: 'response.cancel' });
+    await talk.client.responseDone();
+    await truncate(item, 500);
+    await talk.cut();
+    await talk.check();
+    assert.equal(textOf(whole), 'You said: hello. You');
+    assert.equal(textOf(twice), 'You said: hello. You');
+    assert.match(textOf(item), /^(You|You said:)$/); // at the pace of speech
+    await talk.client.close();
+});
