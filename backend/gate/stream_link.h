@@ -78,7 +78,8 @@ struct stream_link {
     const char *id;
     struct stream_link_part *part; /* NULL: nothing is half there */
     char *reason;                  /* for on_closed, NULL: "" */
-    uint64_t up_messages, down_messages, up_bytes, down_bytes;
+    uint64_t up_bytes, down_bytes;
+    uint32_t up_messages, down_messages;
     uint32_t max_message_bytes;
     uint32_t down_high_bytes;
     uint32_t down_max_bytes;

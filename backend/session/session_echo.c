@@ -14,23 +14,29 @@
 #include "session/session_summary.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define QUIET_LOOKS 10
 
+/* While it drains. */
+struct echo_drain {
+    struct session_drain *drain;
+    uint32_t looked_at; /* up_messages at the last look */
+    unsigned quiet_looks;
+};
+
 /* One piece of memory, of which there are many while nothing happens. */
 struct session_echo {
     struct session_entry entry;
     struct session_registry *registry;
     struct stream_link stream;
-    struct session_drain *drain; /* NULL unless draining */
+    struct echo_drain *drain; /* NULL unless draining */
     uint32_t rtt_us;
-    uint32_t looked_at; /* up_messages at the last look */
-    uint8_t quiet_looks;
-    bool server_end;
-    bool drained;
+    bool server_end : 1;
+    bool drained : 1;
     char id[];
 };
 
@@ -61,14 +67,15 @@ static bool
 on_drain_look(void *arg)
 {
     struct session_echo *e = arg;
-    uint32_t messages = (uint32_t) e->stream.up_messages;
+    uint32_t messages = e->stream.up_messages;
+    struct echo_drain *d = e->drain;
 
-    if (messages != e->looked_at || stream_link_queued_bytes(&e->stream) > 0)
-        e->quiet_looks = 0;
+    if (messages != d->looked_at || stream_link_queued_bytes(&e->stream) > 0)
+        d->quiet_looks = 0;
     else
-        e->quiet_looks++;
-    e->looked_at = messages;
-    return e->quiet_looks >= QUIET_LOOKS;
+        d->quiet_looks++;
+    d->looked_at = messages;
+    return d->quiet_looks >= QUIET_LOOKS;
 }
 
 static void
@@ -96,8 +103,11 @@ on_drain(void *arg, uint32_t ms)
     if (e->drain)
         return;
     LOG(INFO, e->id, "event=drain ms=%" PRIu32, ms);
-    e->looked_at = (uint32_t) e->stream.up_messages;
-    if (session_drain_start(&e->drain, &cfg, &drain_handlers, e))
+    e->drain = calloc(1, sizeof(*e->drain));
+    if (e->drain)
+        e->drain->looked_at = e->stream.up_messages;
+    if (!e->drain
+        || session_drain_start(&e->drain->drain, &cfg, &drain_handlers, e))
         LOG(WARN, e->id, "event=drain_unwatched error=\"no memory\"");
 }
 
@@ -127,7 +137,9 @@ on_closed(void *arg, uint16_t code, const char *reason)
     (void) reason;
     stream_link_get_stats(&e->stream, &summary.stream);
     session_summary_log(&summary);
-    session_drain_stop(&e->drain);
+    if (e->drain)
+        session_drain_stop(&e->drain->drain);
+    free(e->drain);
     session_registry_remove(e->registry, &e->entry);
     free(e);
 }
@@ -154,7 +166,8 @@ int
 session_echo_start(const struct session_config *cfg)
 {
     size_t id_bytes = strlen(cfg->id) + 1;
-    struct session_echo *e = calloc(1, sizeof(*e) + id_bytes);
+    struct session_echo *e =
+        calloc(1, offsetof(struct session_echo, id) + id_bytes);
     struct stream_link_config stream = {
         .loop = cfg->loop,
         .fd = cfg->fd,
