@@ -140,14 +140,10 @@ bound_intent_check(struct connect *c, const char *intent)
 static bool
 subprotocol_check(struct connect *c)
 {
-    c->protocol = api_protocol(c->rq, c->policy->opus.on && !c->call
-                                          && !c->api->config->bench.echo);
-    if (c->protocol != API_PROTOCOL_REFUSED)
-        return true;
-    api_error(c->rq, 400, "unsupported_subprotocol",
-              "voice.opus.v1 is not served here; offer realtime too.",
-              "Sec-WebSocket-Protocol");
-    return false;
+    bool served = c->policy->opus.on && !c->call && !c->api->config->bench.echo;
+
+    c->protocol = api_protocol(c->rq, served);
+    return c->protocol != API_PROTOCOL_REFUSED;
 }
 
 /* Transcription is for the servers that have it. */

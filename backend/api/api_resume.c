@@ -103,13 +103,11 @@ on_decided(struct gate_request *rq, void *arg)
     /* A session keeps the kind of audio that it began with. */
     enum api_protocol protocol = api_protocol(rq, c->coming.opus);
     c->task.run = on_arrival;
-    if (protocol == API_PROTOCOL_REFUSED
-        || c->coming.opus != (protocol == API_PROTOCOL_OPUS))
+    if (c->coming.opus && protocol != API_PROTOCOL_OPUS)
         api_error(rq, 400, "unsupported_subprotocol",
-                  c->coming.opus ? "This session speaks voice.opus.v1."
-                                 : "This session does not speak voice.opus.v1.",
+                  "This session speaks voice.opus.v1.",
                   "Sec-WebSocket-Protocol");
-    else
+    else if (protocol != API_PROTOCOL_REFUSED)
         c->fd = api_upgrade(rq, protocol, c->id, c->coming.token);
     loop_post(c->loop, &c->task);
 }

@@ -2,6 +2,7 @@
 
 #include "api/api_upgrade.h"
 
+#include "api/api_answer.h"
 #include "base/log.h"
 
 #include <stdint.h>
@@ -57,7 +58,12 @@ api_protocol(struct gate_request *rq, bool opus_served)
         return API_PROTOCOL_OPUS;
     if (realtime != SIZE_MAX)
         return API_PROTOCOL_REALTIME;
-    return opus == SIZE_MAX ? API_PROTOCOL_NONE : API_PROTOCOL_REFUSED;
+    if (opus == SIZE_MAX)
+        return API_PROTOCOL_NONE;
+    api_error(rq, 400, "unsupported_subprotocol",
+              "voice.opus.v1 is not served here; offer realtime too.",
+              "Sec-WebSocket-Protocol");
+    return API_PROTOCOL_REFUSED;
 }
 
 int

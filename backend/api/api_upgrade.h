@@ -18,11 +18,11 @@ enum api_protocol {
     API_PROTOCOL_NONE, /* neither was offered */
     API_PROTOCOL_REALTIME,
     API_PROTOCOL_OPUS,   /* voice.opus.v1 */
-    API_PROTOCOL_REFUSED /* voice.opus.v1 alone, where it is not served */
+    API_PROTOCOL_REFUSED /* answered, rq is gone */
 };
 
 /* Of `realtime` and voice.opus.v1 the first that the client offers and that
- * is served. */
+ * is served. Who offers voice.opus.v1 alone where it is not is answered 400. */
 enum api_protocol api_protocol(struct gate_request *rq, bool opus_served);
 
 /* Answers 101 and takes the descriptor; `token` (X-Voice-Resume) may be NULL.

@@ -181,10 +181,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_order),           TEST(test_mark),
-        TEST(test_audio_cap),       TEST(test_event_cap),
-        TEST(test_passing),
-        TEST(test_binary_is_audio),
+        TEST(test_order),     TEST(test_mark),    TEST(test_audio_cap),
+        TEST(test_event_cap), TEST(test_passing), TEST(test_binary_is_audio),
     };
 
     return cmocka_run_group_tests_name("session_tail", tests, NULL, NULL);
