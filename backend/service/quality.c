@@ -2,10 +2,14 @@
 
 #include "service/quality.h"
 
-#define ENOUGH    3     /* samples that say something */
-#define FRESH_MS  15000 /* those older don't make the level */
-#define WINDOW_MS 60000 /* nor these what loss is expected */
-#define PACKETS   25    /* that make a sample of loss */
+/* Ages: older samples don't make the level, round trips only where there are
+ * no younger ones, as NGINX measures one every 20 s; nor the expected loss. */
+#define FRESH_MS  15000
+#define PINGED_MS 75000
+#define WINDOW_MS 60000
+#define EXPIRE_MS 120000
+#define ENOUGH    3  /* samples that say something */
+#define PACKETS   25 /* that make a sample of loss */
 
 /* Larger samples count as these: one alone of five never makes low of high. */
 #define RTT_MAX_MS    2000.0
@@ -83,18 +87,32 @@ samples_expire(struct quality_samples *samples, uint64_t now_ms)
 {
     unsigned count;
 
-    (void) samples_mean(samples, 1, WINDOW_MS, now_ms, &count);
+    (void) samples_mean(samples, 1, EXPIRE_MS, now_ms, &count);
     if (count == 0)
         samples->count = 0;
 }
 
-/* The mean of the last five, 0 while they are too few. */
+/* The last five of those that are young enough: the mean, and how many. */
 static uint32_t
-recent_mean(const struct quality_samples *samples, uint64_t now_ms)
+recent_mean(const struct quality *q, enum quality_measure measure,
+            uint64_t now_ms, unsigned *count)
+{
+    const struct quality_samples *samples = &q->samples[measure];
+    uint32_t mean =
+        samples_mean(samples, QUALITY_RECENT, FRESH_MS, now_ms, count);
+
+    if (measure != QUALITY_RTT || *count >= ENOUGH)
+        return mean;
+    return samples_mean(samples, QUALITY_RECENT, PINGED_MS, now_ms, count);
+}
+
+/* 0 while they are too few. */
+static uint32_t
+recent_judged(const struct quality *q, enum quality_measure measure,
+              uint64_t now_ms)
 {
     unsigned count;
-    uint32_t mean =
-        samples_mean(samples, QUALITY_RECENT, FRESH_MS, now_ms, &count);
+    uint32_t mean = recent_mean(q, measure, now_ms, &count);
 
     return count >= ENOUGH ? mean : 0;
 }
@@ -202,7 +220,7 @@ level_judge(const struct quality *q, unsigned percent, uint64_t now_ms)
     enum quality_level level = QUALITY_HIGH;
 
     for (size_t i = 0; i < QUALITY_MEASURES; i++) {
-        uint64_t mean = recent_mean(&q->samples[i], now_ms);
+        uint64_t mean = recent_judged(q, i, now_ms);
 
         while (level < QUALITY_LOW
                && mean * 100 > (uint64_t) bounds[i][level] * percent)
@@ -216,8 +234,7 @@ hold_ms(const struct quality *q, uint64_t now_ms)
 {
     unsigned count;
 
-    (void) samples_mean(&q->samples[QUALITY_RTT], QUALITY_RECENT, FRESH_MS,
-                        now_ms, &count);
+    (void) recent_mean(q, QUALITY_RTT, now_ms, &count);
     return count >= ENOUGH || q->hold_ms > BLIND_MS ? q->hold_ms : BLIND_MS;
 }
 
@@ -272,7 +289,7 @@ loss_mean(const struct quality *q, uint64_t now_ms)
     for (unsigned path = 0; path < 2; path++) {
         const struct quality_samples *samples =
             &q->samples[QUALITY_LOSS + path];
-        uint32_t lately = recent_mean(samples, now_ms);
+        uint32_t lately = recent_judged(q, QUALITY_LOSS + path, now_ms);
         unsigned count;
         uint32_t mean =
             samples_mean(samples, QUALITY_SAMPLES, WINDOW_MS, now_ms, &count);
@@ -344,8 +361,7 @@ unsigned
 quality_rtt_ms(const struct quality *q, uint64_t now_ms)
 {
     unsigned count;
-    uint32_t us = samples_mean(&q->samples[QUALITY_RTT], QUALITY_RECENT,
-                               FRESH_MS, now_ms, &count);
+    uint32_t us = recent_mean(q, QUALITY_RTT, now_ms, &count);
 
     return (us + MS_US - 1) / MS_US;
 }

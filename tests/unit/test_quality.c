@@ -259,8 +259,8 @@ test_flapping(void **state)
     assert_int_equal(client_report(&c, &good, 70), QUALITY_HIGH);
 }
 
-/* A client that reports no more: it stays where it was for half a minute, and
- * what it said is of no more worth then. */
+/* A client that reports no more: it stays where it was for a while, and what
+ * it said is of no more worth then. */
 static void
 test_stale(void **state)
 {
@@ -272,7 +272,7 @@ test_stale(void **state)
     assert_int_equal(client_report(&c, &poor, 5), QUALITY_LOW);
     assert_int_equal(quality_plan(&c.q)->loss_percent, 15);
     assert_int_equal(quality_rtt_ms(&c.q, c.now_ms), 900);
-    for (unsigned s = 0; s < 40; s++)
+    for (unsigned s = 0; s < 100; s++)
         assert_int_equal(client_tick(&c, SECOND), QUALITY_LOW);
     assert_int_equal(quality_rtt_ms(&c.q, c.now_ms), 0);
     for (unsigned s = 0; s < 35; s++)
@@ -287,6 +287,36 @@ test_stale(void **state)
     for (unsigned s = 0; s < 100; s++)
         (void) client_tick(&c, SECOND);
     assert_int_equal(quality_plan(&c.q)->level, QUALITY_HIGH);
+}
+
+/* One that reports nothing, and NGINX that asks how far it is. */
+static void
+test_pings(void **state)
+{
+    struct client c;
+
+    (void) state;
+    client_begin(&c, 0);
+    for (unsigned s = 0; s < 120; s++) {
+        if (s % 20 == 0)
+            quality_rtt(&c.q, 300, c.now_ms);
+        assert_int_equal(client_tick(&c, SECOND),
+                         s < 40 ? QUALITY_HIGH : QUALITY_MEDIUM);
+        assert_int_equal(quality_rtt_ms(&c.q, c.now_ms), 300);
+    }
+    for (unsigned s = 0; s < 120; s++) {
+        if (s % 20 == 0)
+            quality_rtt(&c.q, 50, c.now_ms);
+        (void) client_tick(&c, SECOND);
+    }
+    assert_int_equal(quality_plan(&c.q)->level, QUALITY_HIGH);
+    assert_int_equal(c.changes, 2);
+    /* Younger ones, when there are three, are what counts. */
+    for (unsigned s = 0; s < 3; s++) {
+        quality_rtt(&c.q, 800, c.now_ms);
+        (void) client_tick(&c, SECOND);
+    }
+    assert_int_equal(quality_plan(&c.q)->level, QUALITY_LOW);
 }
 
 /* --- loss --- */
@@ -449,6 +479,7 @@ main(void)
         cmocka_unit_test(test_margin),
         cmocka_unit_test(test_flapping),
         cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_pings),
         cmocka_unit_test(test_loss_in_packets),
         cmocka_unit_test(test_loss_by_direction),
         cmocka_unit_test(test_loss_window),
