@@ -25,9 +25,12 @@
 #define SESSION_SILENCE_MOST_MS   30000u
 #define SESSION_SILENCE_ENOUGH_MS 1000u /* for any turn to end */
 #define SESSION_SILENCE_STEP_MS   40u   /* between two feeds */
-#define SESSION_SILENCE_WAIT_MS   60u   /* a packet is so late, or more by */
-#define SESSION_SILENCE_LATE_MS   400u  /* its jitter, up to this */
-#define SESSION_SILENCE_RUN_MS    100u  /* so much audio makes a turn to end */
+/* Without REST: so late is a packet that does not come, or more by its jitter,
+ * up to the other. What was waited for is fed at once then, so that no end of a
+ * turn is later for it, and a short stall puts no hole into a word. */
+#define SESSION_SILENCE_WAIT_MS 200u
+#define SESSION_SILENCE_LATE_MS 400u /* its jitter, up to this */
+#define SESSION_SILENCE_RUN_MS  100u /* so much audio makes a turn to end */
 
 /* Filled in and fed is no more than the time that has passed and this… */
 #define SESSION_SILENCE_SLACK_MS 250u

@@ -132,7 +132,7 @@ test_mute_is_fed(void **state)
     course_talk(&c, 50, false);
     assert_int_equal(course_wait(&c, 20 + SESSION_SILENCE_WAIT_MS - 1), 0);
     must_be_near(course_wait(&c, 1), MS(SESSION_SILENCE_WAIT_MS), 60);
-    course_wait(&c, 920);
+    course_wait(&c, 980 - SESSION_SILENCE_WAIT_MS);
     must_be_near(course_heard(&c), MS(2000), MS(60));
 }
 
