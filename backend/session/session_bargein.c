@@ -87,7 +87,9 @@ interrupt(struct session_bargein *b, uint64_t now_ms)
 {
     struct session_voice_cut cut;
 
-    settle(b); /* the one before */
+    settle(b); /* the one before: the session may end by it */
+    if (!b->timer)
+        return;
     b->cuts = session_voice_down_clear(b->down, now_ms);
     b->cleared_ms = now_ms;
     b->state = BARGEIN_AWAITING;
@@ -109,7 +111,8 @@ session_bargein_speech(struct session_bargein *b, bool sure, uint64_t now_ms)
         return;
     }
     settle(b);
-    b->state = BARGEIN_DOUBTFUL;
+    if (b->timer)
+        b->state = BARGEIN_DOUBTFUL;
 }
 
 void

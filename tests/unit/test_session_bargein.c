@@ -31,6 +31,7 @@ static struct {
     unsigned truncates;
     uint64_t heard_ms;
     char item[64];
+    bool ends; /* the model can't be told: the session is over */
 } rig;
 
 static int
@@ -59,6 +60,8 @@ on_truncate(void *arg, const struct session_voice_cut *cut, uint64_t heard_ms)
     rig.truncates++;
     rig.heard_ms = heard_ms;
     snprintf(rig.item, sizeof(rig.item), "%s", cut->item_id);
+    if (rig.ends)
+        session_bargein_deinit(&rig.bargein);
 }
 
 static const struct session_voice_down_handlers down_handlers = {.send =
@@ -391,6 +394,27 @@ test_the_end(void **state)
     assert_int_equal(rig.cleared, 1);
 }
 
+/* The session ends with what the model is told of the interruption before. */
+static void
+test_the_end_inside(void **state)
+{
+    (void) state;
+    rig.ends = true;
+    for (unsigned i = 1; i <= 2; i++) {
+        char response[16], item[16];
+
+        snprintf(response, sizeof(response), "\"resp_%u\"", i);
+        snprintf(item, sizeof(item), "\"item_%u\"", i);
+        answer(response, item, 1000);
+        pass(300);
+        speech(true);
+    }
+    assert_int_equal(rig.truncates, 1);
+    assert_int_equal(rig.cleared, 1);
+    wait_real_ms(2);
+    assert_int_equal(rig.truncates, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -409,6 +433,7 @@ main(void)
         TEST(test_the_client_does_it),
         TEST(test_twice),
         TEST(test_the_end),
+        TEST(test_the_end_inside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
