@@ -8,7 +8,7 @@
  * timeline and a timer, all made with the first audio and freed after ten idle
  * seconds. `now_ms` is clock_now_ms() and never goes back.
  *
- *   base64 ─► PCM, 1.5 s ─► Opus encoder ─► packets, 10 min ─► pacer ─► send
+ *   base64 ─► PCM, 0.6 s ─► Opus encoder ─► packets, 10 min ─► pacer ─► send
  *               a timeline: which place of the audio is whose ▲  played ┘
  *
  * A place is milliseconds of the down timeline: a packet's timestamp / 48.

@@ -3,7 +3,7 @@
 /*
  *   PCM ─► frame_encode ─► packets ─► packet_send ─► handler
  *    │        timeline: framed ▲  │       sent ▲   pacer: may it?
- *    └─ over 1.5 s: encode ahead  └─► late_drop, after a stall
+ *    └─ over 600 ms: encode ahead  └─► late_drop, after a stall
  */
 
 #include "session/session_voice_pump.h"
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define PCM_SAMPLES_MAX 36000u /* 1.5 s; more is encoded ahead */
+#define PCM_SAMPLES_MAX 14400u /* 600 ms; more is encoded ahead */
 #define FRAMES_PER_RUN  8u     /* encoded in one turn of the loop */
 #define ENCODE_AGAIN_MS 5u     /* ... and when there are more ahead */
 #define BATCH_MS        40u    /* sent together, where that much is ahead */
@@ -326,6 +326,8 @@ answers_stop(struct session_voice_pump *p, uint64_t now_ms)
             continue;
         }
         session_voice_answers_remove(&p->answers, i);
+        if (over.end_ms > p->over_place)
+            p->over_place = over.end_ms;
         if (over.started)
             p->handlers->on_stopped(p->arg, over.id.text);
     }
@@ -469,14 +471,16 @@ session_voice_pump_pause(struct session_voice_pump *p, bool paused,
 size_t
 session_voice_pump_cut(struct session_voice_pump *p, uint64_t now_ms)
 {
-    uint64_t doubt = CUT_DOUBT_MS + p->target_ms, heard;
+    uint64_t doubt = CUT_DOUBT_MS + p->target_ms, safe;
     size_t count;
 
     session_voice_pump_clock(p, now_ms);
-    heard = voice_pacer_heard(&p->pacer);
+    safe = voice_pacer_heard(&p->pacer);
+    safe = safe > doubt ? safe - doubt : 0;
+    if (safe < p->over_place)
+        safe = p->over_place;
     count = session_voice_timeline_cut(&p->timeline,
-                                       (heard > doubt ? heard - doubt : 0)
-                                           * SESSION_VOICE_SAMPLES_PER_MS);
+                                       safe * SESSION_VOICE_SAMPLES_PER_MS);
     session_voice_answers_cut(&p->answers);
     session_voice_queue_clear(&p->queue);
     voice_pacer_cut(&p->pacer, now_ms);

@@ -58,6 +58,7 @@ struct session_voice_pump {
     uint64_t held_ms;    /* the moment of held_place: */
     uint64_t held_place; /* what would have left by then */
     uint64_t drop_place; /* what lies before is dropped */
+    uint64_t over_place; /* the end of the last answer that was played */
 };
 
 /* handlers: static. */
@@ -81,7 +82,8 @@ void session_voice_pump_resume(struct session_voice_pump *p, uint64_t now_ms);
 void session_voice_pump_pause(struct session_voice_pump *p, bool paused,
                               uint64_t now_ms);
 
-/* All that waits goes; parts not surely heard by now are cut: their number. */
+/* All that waits goes; parts not surely heard by now are cut: their number. An
+ * answer that was said to have stopped is not among them. */
 size_t session_voice_pump_cut(struct session_voice_pump *p, uint64_t now_ms);
 
 /* A place of the down timeline in milliseconds: what has left. */

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <uv.h>
 
-#define PCM_PIECE_BYTES    9600u /* 200 ms, which is also a usual delta */
+#define PCM_PIECE_BYTES    4800u /* 100 ms */
 #define PACKET_PIECE_BYTES 4096u
 #define PCM_ROOM_LEAST     968u /* 20 ms come in one go */
 

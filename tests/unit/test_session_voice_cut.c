@@ -203,13 +203,21 @@ test_items(void **state)
     assert_int_equal(voice_world_push("\"q\"", "\"c\"", 20), 0);
     session_voice_down_discard(voice_world->down, voice_span("\"x\""), true);
     assert_int_equal(voice_world_push("\"x\"", "\"c\"", 20), UV_ECANCELED);
-    /* a heard answer is whole, though it is named */
+    /* one that has stopped is not cut any more, the next one is */
     voice_world_done("\"q\"");
     voice_world_run(300);
-    if (session_voice_down_clear(voice_world->down, voice_world->now) > 0) {
-        assert_true(session_voice_down_cut(voice_world->down, 0, &cut));
-        assert_true(cut.whole);
-    }
+    assert_string_equal(voice_world->events[voice_world->event_count - 1],
+                        "stopped q");
+    assert_int_equal(voice_world_push("\"s\"", "\"d\"", 500), 0);
+    voice_world_run(100);
+    assert_int_equal(
+        session_voice_down_clear(voice_world->down, voice_world->now), 1);
+    assert_true(session_voice_down_cut(voice_world->down, 0, &cut));
+    assert_string_equal(cut.response_id, "s");
+    /* nothing at all */
+    assert_int_equal(
+        session_voice_down_clear(voice_world->down, voice_world->now), 0);
+    assert_false(session_voice_down_cut(voice_world->down, 0, &cut));
 }
 
 static void

@@ -2,6 +2,8 @@
 
 /* The down direction: what leaves when, and as what. */
 
+#include "base/clock.h"
+#include "base/loop.h"
 #include "codec/voice_packet.h"
 #include "kit/voice_world.h"
 
@@ -446,6 +448,103 @@ test_long(void **state)
                         "stopped t");
 }
 
+/* What comes out of a decoder is what went in, later by the codec's delay. */
+static void
+test_sound(void **state)
+{
+    double best = 0;
+
+    (void) state;
+    voice_world->decoder_on = true;
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 1000), 0);
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 990), 0);
+    voice_world_done("\"r\"");
+    voice_world_run(3000);
+    assert_int_equal(voice_world->heard_samples, 48000);
+    for (size_t delay = 0; delay < 400; delay++) {
+        double match = voice_world_match(delay);
+
+        if (match > best)
+            best = match;
+    }
+    assert_true(best > 0.6); /* the high-pass turns the phases */
+}
+
+struct loop_case {
+    struct loop_task task, stop;
+    struct loop *loop;
+    struct session_voice_down *down;
+    _Atomic unsigned packets, stopped;
+};
+
+static int
+on_loop_send(void *arg, const uint8_t *message, size_t bytes)
+{
+    struct loop_case *c = arg;
+
+    assert_true(loop_is_current(c->loop));
+    assert_true(message != NULL && bytes > VOICE_PACKET_HEAD_BYTES);
+    c->packets++;
+    return 0;
+}
+
+static void
+on_loop_stopped(void *arg, const char *id)
+{
+    struct loop_case *c = arg;
+
+    assert_string_equal(id, "r");
+    c->stopped++;
+}
+
+static void
+on_loop_begin(struct loop_task *task, void *arg)
+{
+    static const struct session_voice_down_handlers on = {
+        .send = on_loop_send, .on_stopped = on_loop_stopped};
+    struct session_voice_down_config cfg = voice_world_config();
+    struct loop_case *c = arg;
+    struct voice_world *world = voice_world;
+
+    (void) task;
+    cfg.loop = c->loop;
+    assert_int_equal(session_voice_down_create(&c->down, &cfg, &on, c), 0);
+    session_voice_down_destroy(&world->down);
+    world->down = c->down;
+    world->now = clock_now_ms();
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 400), 0);
+    voice_world_done("\"r\"");
+}
+
+static void
+on_loop_end(struct loop_task *task, void *arg)
+{
+    (void) task;
+    (void) arg;
+    session_voice_down_destroy(&voice_world->down);
+}
+
+/* On a real loop the timer does the rest. */
+static void
+test_loop(void **state)
+{
+    struct loop_case c = {.task = {.run = on_loop_begin},
+                          .stop = {.run = on_loop_end}};
+
+    (void) state;
+    c.task.arg = c.stop.arg = &c;
+    assert_int_equal(loop_create(&c.loop, 0), 0);
+    assert_int_equal(loop_start(c.loop), 0);
+    loop_post(c.loop, &c.task);
+    for (int i = 0; i < 1000 && c.stopped == 0; i++)
+        uv_sleep(10);
+    assert_int_equal(c.stopped, 1);
+    assert_int_equal(c.packets, 20);
+    loop_post(c.loop, &c.stop);
+    loop_stop(c.loop);
+    loop_destroy(&c.loop);
+}
+
 #define T(name, function)                                                      \
     {                                                                          \
         name, function, voice_world_setup, voice_world_teardown, NULL          \
@@ -467,6 +566,8 @@ main(void)
         T("R2.4 a stall in real time", test_stall_real_time),
         T("R2.4 no connection", test_pause),
         T("R2.4 responses", test_responses),
+        T("R2.3 what is heard of it", test_sound),
+        T("R2.4 on a loop", test_loop),
         T("R2.4 long answers", test_long),
     };
 

@@ -10,11 +10,43 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct voice_world *voice_world;
+
+static void
+packet_hear(const struct voice_packet *packet)
+{
+    struct voice_world *w = voice_world;
+
+    if (!w->decoder) {
+        w->heard = calloc(VOICE_WORLD_SAMPLES, sizeof(*w->heard));
+        assert_int_equal(opus_voice_decoder_create(&w->decoder), 0);
+    }
+    assert_true(w->heard_samples + OPUS_VOICE_DECODED_MAX
+                < VOICE_WORLD_SAMPLES);
+    w->heard_samples +=
+        (size_t) opus_voice_decode(w->decoder, w->heard + w->heard_samples,
+                                   packet->body, packet->body_bytes);
+}
+
+double
+voice_world_match(size_t delay)
+{
+    const struct voice_world *w = voice_world;
+    double both = 0, fed = 0, heard = 0;
+
+    for (size_t i = 0; i < w->fed_samples && i + delay < w->heard_samples;
+         i++) {
+        both += (double) w->fed[i] * w->heard[i + delay];
+        fed += (double) w->fed[i] * w->fed[i];
+        heard += (double) w->heard[i + delay] * w->heard[i + delay];
+    }
+    return both / sqrt(fed * heard + 1);
+}
 
 static int
 on_send(void *arg, const uint8_t *message, size_t bytes)
@@ -27,6 +59,8 @@ on_send(void *arg, const uint8_t *message, size_t bytes)
         return voice_world->refuse;
     assert_int_equal(voice_packet_read(&packet, message, bytes), 0);
     assert_true(voice_world->count < VOICE_WORLD_PACKETS);
+    if (voice_world->decoder_on)
+        packet_hear(&packet);
     seen = &voice_world->packets[voice_world->count++];
     *seen = (struct voice_seen){
         .now_ms = voice_world->now,
@@ -104,6 +138,9 @@ voice_world_teardown(void **state)
 {
     (void) state;
     session_voice_down_destroy(&voice_world->down);
+    opus_voice_decoder_destroy(&voice_world->decoder);
+    free(voice_world->fed);
+    free(voice_world->heard);
     free(voice_world->packets);
     free(voice_world);
     return 0;
@@ -171,13 +208,10 @@ static void
 samples_make(int16_t *pcm, size_t samples)
 {
     for (size_t i = 0; i < samples; i++, voice_world->phase++) {
-        uint32_t tooth = voice_world->phase * 37 % 200;
+        int tooth = (int) (voice_world->phase % 200) - 100;
+        int loud = 20 + (int) (voice_world->phase / 2400 % 3) * 20;
 
-        pcm[i] =
-            voice_world->quiet
-                ? 0
-                : (int16_t) ((int) (tooth * 40) - 4000
-                             + (int) (voice_world->phase / 2400 % 3) * 500);
+        pcm[i] = (int16_t) (voice_world->quiet ? 0 : tooth * loud);
     }
 }
 
@@ -191,6 +225,14 @@ voice_world_push_samples(const struct session_voice_part *part, size_t samples)
     int err;
 
     samples_make(pcm, samples);
+    if (voice_world->decoder_on) {
+        if (!voice_world->fed)
+            voice_world->fed =
+                calloc(VOICE_WORLD_SAMPLES, sizeof(*voice_world->fed));
+        assert_true(voice_world->fed_samples + samples < VOICE_WORLD_SAMPLES);
+        memcpy(voice_world->fed + voice_world->fed_samples, pcm, samples * 2);
+        voice_world->fed_samples += samples;
+    }
     text[0] = '"';
     chars += pcm_text_push(&writer, text + chars, pcm, samples);
     chars += pcm_text_end(&writer, text + chars);

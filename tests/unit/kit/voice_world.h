@@ -21,6 +21,7 @@
 
 #define VOICE_WORLD_PACKETS 400000
 #define VOICE_WORLD_EVENTS  64
+#define VOICE_WORLD_SAMPLES 480000 /* kept of what is heard */
 #define VOICE_WORLD_NEVER   UINT64_MAX
 
 struct voice_seen {
@@ -43,6 +44,10 @@ struct voice_world {
     size_t event_count;
     uint32_t phase;
     bool quiet;
+    bool decoder_on; /* what was fed and is heard of it: */
+    struct opus_voice_decoder *decoder;
+    int16_t *fed, *heard;
+    size_t fed_samples, heard_samples;
     size_t runs; /* by the clock */
     /* the player */
     unsigned way_ms;  /* one way */
@@ -77,6 +82,10 @@ int voice_world_push(const char *response, const char *item, unsigned ms);
 void voice_world_done(const char *response);
 
 struct session_voice_down_counts voice_world_counts(void);
+
+/* With decoder_on: how much of what is heard is what was fed so many samples
+ * before, 0…1. */
+double voice_world_match(size_t delay);
 
 /* From this packet on: in order, nothing missing, so long each, START on the
  * first alone; by nobody's report never more than so much ahead. */
