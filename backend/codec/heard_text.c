@@ -179,7 +179,7 @@ heard_text_audio(struct heard_text *h, const char *item_id,
 {
     struct heard_text_item *item = item_get(h, item_id, content_index);
 
-    if (item != NULL)
+    if (item != NULL && !item->cut)
         item->samples += samples;
 }
 

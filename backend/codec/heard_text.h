@@ -33,7 +33,7 @@ struct heard_text {
         uint64_t samples; /* of audio at 24 kHz */
         unsigned content_index;
         bool whole;                   /* no more audio comes */
-        bool cut;                     /* takes no more text */
+        bool cut;                     /* takes no more text nor audio */
         char id[HEARD_TEXT_ID_BYTES]; /* "" free */
     } items[HEARD_TEXT_ITEMS];
     unsigned next; /* to be written over */
@@ -59,7 +59,8 @@ void heard_text_grow(struct heard_text *h, const char *item_id,
 void heard_text_audio(struct heard_text *h, const char *item_id,
                       unsigned content_index, uint64_t samples);
 
-/* All of its audio came. */
+/* All of its audio came: its response was completed. Of one that was cancelled
+ * the text may be ahead for good. */
 void heard_text_whole(struct heard_text *h, const char *item_id,
                       unsigned content_index);
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Which part an event is of; id "": one that we can't keep. */
 struct place {
@@ -66,11 +67,19 @@ session_heard_words(struct session_heard *h, const struct realtime_peek *peek)
 }
 
 void
-session_heard_whole(struct session_heard *h, const struct realtime_peek *peek)
+session_heard_item(struct session_heard *h, const struct realtime_peek *peek)
 {
-    const struct place place = place_of(peek);
+    struct realtime_span told = peek->value[REALTIME_KEY_ITEM];
+    json_t *item =
+        told.text ? json_loadb(told.text, told.bytes, 0, NULL) : NULL;
+    const char *id = json_string_value(json_object_get(item, "id"));
+    const char *status = json_string_value(json_object_get(item, "status"));
+    size_t parts = json_array_size(json_object_get(item, "content"));
 
-    heard_text_whole(&h->texts, place.id, place.content_index);
+    if (id && status && strcmp(status, "completed") == 0)
+        for (unsigned i = 0; i < parts; i++)
+            heard_text_whole(&h->texts, id, i);
+    json_decref(item);
 }
 
 char *

@@ -22,14 +22,15 @@ struct session_heard {
 void session_heard_init(struct session_heard *h);
 void session_heard_deinit(struct session_heard *h);
 
-/* A delta of audio that will be played, one of its transcript, and the end of
- * an item's audio. */
+/* A delta of audio, played or not, one of its transcript, and the end of an
+ * item (response.output_item.done): a completed one has all of its audio, one
+ * that was cut short has words that it had no time to say. */
 void session_heard_audio(struct session_heard *h,
                          const struct realtime_peek *peek);
 void session_heard_words(struct session_heard *h,
                          const struct realtime_peek *peek);
-void session_heard_whole(struct session_heard *h,
-                         const struct realtime_peek *peek);
+void session_heard_item(struct session_heard *h,
+                        const struct realtime_peek *peek);
 
 /* The truncated event with a member `transcript`; malloc'ed, given. NULL: it
  * stays as it is, no text is known. */

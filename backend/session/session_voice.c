@@ -175,9 +175,9 @@ delta_take(struct session_voice *v, const struct realtime_peek *peek)
     int result = session_voice_down_push(
         v->down, &part, peek->value[REALTIME_KEY_DELTA], clock_now_ms());
 
-    if (!result)
+    if (!result || result == UV_ECANCELED)
         session_heard_audio(&v->heard, peek);
-    else if (result != UV_ECANCELED)
+    else
         LOG_LIMITED(WARN, v->cfg.id, "event=audio_dropped error=\"%s\"",
                     uv_strerror(result));
 }
@@ -187,7 +187,6 @@ part_done(struct session_voice *v, const struct realtime_peek *peek)
 {
     const struct session_voice_part part = part_of(peek);
 
-    session_heard_whole(&v->heard, peek);
     session_voice_down_part_done(v->down, &part, clock_now_ms());
 }
 
@@ -266,6 +265,9 @@ down_event(struct session_voice *v, const struct realtime_peek *peek,
         return false;
     case REALTIME_OUTPUT_AUDIO_DONE:
         part_done(v, peek);
+        return false;
+    case REALTIME_OUTPUT_ITEM_DONE:
+        session_heard_item(&v->heard, peek);
         return false;
     case REALTIME_RESPONSE_DONE:
         response_done(v, peek);
