@@ -142,7 +142,7 @@ test_strange_events(void **state)
         "{\"type\":\"x\",\"item_id\":\"a\",\"content_index\":-1,\"delta\":null,"
         "\"item\":{\"id\":\"a\",\"status\":\"completed\",\"content\":7}}",
         "{\"type\":\"x\",\"item_id\":\"a\",\"content_index\":1e9,"
-        "\"delta\":\"\\ud800\",\"audio_end_ms\":\"x\"}"};
+        "\"delta\":\"\\u00e4\",\"audio_end_ms\":\"x\"}"};
     struct session_heard h;
 
     (void) state;
