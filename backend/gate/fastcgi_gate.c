@@ -110,6 +110,11 @@ request_serve(struct gate_request *rq)
 {
     struct gate *gate = rq->gate;
 
+    /* Connections come in bursts: one that says nothing yet is small. */
+    if (rq->fcgi == NULL && fastcgi_request_create(&rq->fcgi) != 0) {
+        connection_free(rq);
+        return;
+    }
     if (fastcgi_request_begin(rq->fcgi, rq->fd) != 0) {
         /* Closed by libfcgi; the number may be another's by now. */
         rq->fd = -1;

@@ -144,8 +144,7 @@ connection_create(struct gate *gate, int fd)
 {
     struct gate_request *rq = calloc(1, sizeof(*rq));
 
-    if (rq == NULL || fastcgi_request_create(&rq->fcgi) != 0) {
-        free(rq);
+    if (rq == NULL) {
         close(fd);
         return;
     }
