@@ -152,6 +152,21 @@ reports_are_too_many(struct session_health *h, uint64_t now_ms)
     return ++h->reports > SESSION_HEALTH_REPORTS;
 }
 
+/* Of what was sent since: one of three packets is no third of a line. */
+static void
+loss_take(struct session_health *h, double loss, uint64_t now_ms)
+{
+    struct session_voice_down_counts counts;
+
+    session_voice_down_get_counts(h->down, &counts);
+    uint64_t sent = counts.packets - h->sent;
+    h->sent = counts.packets;
+    if (sent > 0 && sent < UINT32_MAX)
+        quality_loss(&h->quality, QUALITY_DOWN,
+                     (uint32_t) (loss * (double) sent + 0.5), (uint32_t) sent,
+                     now_ms);
+}
+
 static void
 stats_take(struct session_health *h, const struct voice_stats *stats,
            uint64_t now_ms)
@@ -165,7 +180,7 @@ stats_take(struct session_health *h, const struct voice_stats *stats,
                        now_ms);
     }
     if (stats->loss >= 0)
-        quality_loss_ratio(&h->quality, QUALITY_DOWN, stats->loss, now_ms);
+        loss_take(h, stats->loss, now_ms);
     if (stats->underruns >= 0) {
         quality_underruns(&h->quality, stats->underruns, now_ms);
         playout_underrun(&h->playout, (unsigned) stats->underruns, now_ms);
@@ -248,6 +263,9 @@ session_health_start(struct session_health *h,
 {
     if (!h->tick)
         return;
+    if (h->started) /* it may be another network */
+        playout_forget(&h->playout, clock_now_ms());
+    h->started = true;
     session_send(h, told);
     loop_timer_start(h->tick, SESSION_HEALTH_TICK_MS, SESSION_HEALTH_TICK_MS);
 }

@@ -50,12 +50,14 @@ struct session_health {
     struct loop_timer *tick; /* NULL: closed */
     struct quality quality;
     struct playout playout;
+    uint64_t sent;             /* packets, at the last report of loss */
     uint64_t reports_since_ms; /* the second in which they are counted */
     unsigned reports;
     unsigned complexity; /* as the encoder has it */
     unsigned target_ms;  /* as the client has it */
     unsigned rtt_ms;
     bool reports_jitter;
+    bool started;
 };
 
 /* The caller has zeroed *h and set id, policy, handlers and arg; up and down
