@@ -385,6 +385,8 @@ session_voice_attached(struct session_voice *v, const char *token)
         return;
     session_health_start(&v->health, &told);
     session_voice_up_restart(v->up);
+    /* the one before may be there still, and take no more */
+    session_voice_down_pause(v->down, true, clock_now_ms());
     session_voice_down_pause(v->down, false, clock_now_ms());
 }
 
