@@ -319,9 +319,9 @@ static void
 item_replay(struct session_history *h, struct history_item *item,
             struct history_script *script)
 {
-    const struct buffer *held = session_microphone_of(&h->microphone, item->id);
-    char *audio =
-        held ? session_microphone_base64(held->data, held->bytes) : NULL;
+    const struct voice_memo *held =
+        session_microphone_of(&h->microphone, item->id);
+    char *audio = held ? session_microphone_text(held) : NULL;
     char id[HISTORY_WIRE_MAX + 1];
 
     history_wire_id(item->id, id);
@@ -444,20 +444,23 @@ replay_settle(struct session_history *h)
 }
 
 static void
-audio_append(struct session_history *h, const struct buffer *audio,
+audio_append(struct session_history *h, const struct voice_memo *memo,
              struct history_script *script)
 {
     size_t most = (size_t) h->microphone.bytes_per_ms * APPEND_MS;
+    uint8_t *audio = voice_memo_read(memo);
+    size_t all = audio ? memo->audio_bytes : 0;
 
-    for (size_t at = 0; at < audio->bytes; at += most) {
-        size_t bytes = audio->bytes - at < most ? audio->bytes - at : most;
-        char *text = session_microphone_base64(audio->data + at, bytes);
+    for (size_t at = 0; at < all; at += most) {
+        size_t bytes = all - at < most ? all - at : most;
+        char *text = session_microphone_base64(audio + at, bytes);
         history_script_add(script, NULL,
                            json_pack("{s:s, s:s}", "type",
                                      "input_audio_buffer.append", "audio",
                                      text));
         free(text);
     }
+    free(audio);
 }
 
 static const struct history_owed *
@@ -522,7 +525,8 @@ session_history_figures(const struct session_history *h,
     *out = (struct session_history_figures){
         .items = h->items.count,
         .bytes = h->items.bytes,
-        .audio_bytes = h->microphone.open.bytes + h->microphone.held.bytes,
+        .audio_bytes =
+            h->microphone.open.audio_bytes + h->microphone.held.audio_bytes,
         .dropped = h->items.dropped,
         .refused = h->refused,
     };

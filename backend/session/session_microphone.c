@@ -10,49 +10,48 @@
 #include <string.h>
 
 #define PCM_BYTES_A_MS 48
+#define PIECE_CHARS    4096u /* decoded at a time */
 
 void
 session_microphone_init(struct session_microphone *m)
 {
     *m = (struct session_microphone){.bytes_per_ms = PCM_BYTES_A_MS};
-    buffer_init(&m->open, SESSION_MICROPHONE_MAX);
-    buffer_init(&m->held, SESSION_MICROPHONE_MAX);
+    voice_memo_init(&m->open, true);
+    voice_memo_init(&m->held, true);
 }
 
 void
 session_microphone_deinit(struct session_microphone *m)
 {
-    buffer_deinit(&m->open);
-    buffer_deinit(&m->held);
+    voice_memo_clear(&m->open);
+    voice_memo_clear(&m->held);
 }
 
-/* Drops the beginning beyond `most`; never half a sample. */
+/* Nothing, in the present format. */
 static void
-open_trim(struct session_microphone *m, size_t most)
+open_clear(struct session_microphone *m)
 {
-    size_t sample = m->bytes_per_ms == PCM_BYTES_A_MS ? 2 : 1;
-
-    if (m->open.bytes <= most)
-        return;
-    size_t over = m->open.bytes - most;
-    over += over % sample;
-    buffer_consume(&m->open, over);
+    voice_memo_clear(&m->open);
+    m->open.pcm = m->bytes_per_ms == PCM_BYTES_A_MS;
+    m->reader = (struct pcm_text_reader){0};
 }
 
 static void
 silence_trim(struct session_microphone *m)
 {
     if (!m->keeps)
-        open_trim(m, (size_t) m->bytes_per_ms * SESSION_MICROPHONE_BEFORE_MS);
+        voice_memo_trim(&m->open, (size_t) m->bytes_per_ms
+                                      * SESSION_MICROPHONE_BEFORE_MS);
 }
 
 void
 session_microphone_set(struct session_microphone *m, uint32_t bytes_per_ms,
                        bool by_hand)
 {
-    if (m->bytes_per_ms != bytes_per_ms)
-        buffer_clear(&m->open); /* what no one could read any more */
-    m->bytes_per_ms = bytes_per_ms;
+    if (m->bytes_per_ms != bytes_per_ms) {
+        m->bytes_per_ms = bytes_per_ms;
+        open_clear(m); /* what no one could read any more */
+    }
     if (by_hand)
         m->keeps = true;
     else if (m->by_hand)
@@ -61,21 +60,45 @@ session_microphone_set(struct session_microphone *m, uint32_t bytes_per_ms,
     silence_trim(m);
 }
 
-/* Plain base64 to the end of what is open. */
+static bool
+pcm_push(struct session_microphone *m, const char *text, size_t chars)
+{
+    int16_t pcm[PIECE_CHARS / 8 * 3 + 1];
+    ssize_t samples = pcm_text_read(&m->reader, pcm, text, chars);
+
+    if (samples > 0)
+        voice_memo_push_pcm(&m->open, pcm, (size_t) samples);
+    return samples >= 0;
+}
+
+static bool
+bytes_push(struct session_microphone *m, const char *text, size_t chars)
+{
+    uint8_t data[PIECE_CHARS / 4 * 3];
+    ssize_t bytes = base64_decode(data, text, chars);
+
+    if (bytes > 0)
+        voice_memo_push_bytes(&m->open, data, (size_t) bytes);
+    return bytes >= 0;
+}
+
+/* Plain base64 to the end of what is open, up to where it is none. */
 static void
 base64_append(struct session_microphone *m, const char *text, size_t chars)
 {
     size_t most = base64_decoded_max(chars);
+    bool sound = most <= SESSION_MICROPHONE_MAX;
 
-    if (most == 0 || most > SESSION_MICROPHONE_MAX)
+    if (!sound)
         return;
-    open_trim(m, SESSION_MICROPHONE_MAX - most);
-    uint8_t *room = buffer_reserve(&m->open, most);
-    if (!room)
-        return; /* no memory: a poorer history */
-    ssize_t bytes = base64_decode(room, text, chars);
-    if (bytes > 0)
-        buffer_commit(&m->open, (size_t) bytes);
+    voice_memo_trim(&m->open, SESSION_MICROPHONE_MAX - most);
+    while (chars > 0 && sound) {
+        size_t n = chars < PIECE_CHARS ? chars : PIECE_CHARS;
+
+        sound = m->open.pcm ? pcm_push(m, text, n) : bytes_push(m, text, n);
+        text += n;
+        chars -= n;
+    }
     silence_trim(m);
 }
 
@@ -111,7 +134,7 @@ session_microphone_speech_started(struct session_microphone *m)
 static void
 held_free(struct session_microphone *m)
 {
-    buffer_deinit(&m->held);
+    voice_memo_clear(&m->held);
     m->held_is_sent = false;
     m->held_id[0] = 0;
 }
@@ -122,7 +145,8 @@ turn_take(struct session_microphone *m)
 {
     held_free(m);
     m->held = m->open;
-    buffer_init(&m->open, SESSION_MICROPHONE_MAX);
+    voice_memo_init(&m->open, m->held.pcm);
+    open_clear(m);
     m->keeps = m->by_hand;
 }
 
@@ -136,7 +160,7 @@ session_microphone_commit(struct session_microphone *m)
 void
 session_microphone_clear(struct session_microphone *m)
 {
-    buffer_deinit(&m->open);
+    open_clear(m);
     m->keeps = m->by_hand;
 }
 
@@ -163,10 +187,11 @@ session_microphone_settle(struct session_microphone *m, const char *item_id)
         held_free(m);
 }
 
-const struct buffer *
+const struct voice_memo *
 session_microphone_of(const struct session_microphone *m, const char *item_id)
 {
-    return m->held.bytes && strcmp(m->held_id, item_id) == 0 ? &m->held : NULL;
+    return m->held.audio_bytes && strcmp(m->held_id, item_id) == 0 ? &m->held
+                                                                   : NULL;
 }
 
 char *
@@ -176,5 +201,16 @@ session_microphone_base64(const void *data, size_t bytes)
 
     if (text)
         text[base64_encode(text, data, bytes)] = 0;
+    return text;
+}
+
+char *
+session_microphone_text(const struct voice_memo *memo)
+{
+    uint8_t *audio = voice_memo_read(memo);
+    char *text =
+        audio ? session_microphone_base64(audio, memo->audio_bytes) : NULL;
+
+    free(audio);
     return text;
 }

@@ -4,9 +4,10 @@
  * The user's audio that a model which dies would take along: of the turn under
  * way, with a little of what came before it, and of the last turn that was
  * committed, until somebody knows what was said in it. Part of session_history,
- * on its loop. Owns the samples, at most SESSION_MICROPHONE_MAX bytes each;
- * nothing while nobody speaks but SESSION_MICROPHONE_BEFORE_MS. What is too
- * long loses its beginning.
+ * on its loop. Owns the samples, at most SESSION_MICROPHONE_MAX bytes of audio
+ * each, PCM in a quarter of that memory (codec/voice_memo); nothing while
+ * nobody speaks but SESSION_MICROPHONE_BEFORE_MS. What is too long loses its
+ * beginning.
  *
  *   append ─► open ──── commit ───► held ─── known, or answered ───► freed
  *              │ silent: the last 800 ms alone
@@ -15,8 +16,9 @@
 #ifndef VOICE_SESSION_MICROPHONE_H
 #define VOICE_SESSION_MICROPHONE_H
 
-#include "base/buffer.h"
+#include "codec/pcm_text.h"
 #include "codec/realtime_event.h"
+#include "codec/voice_memo.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +28,9 @@
 #define SESSION_MICROPHONE_ID        64
 
 struct session_microphone {
-    struct buffer open;    /* not committed */
-    struct buffer held;    /* committed last */
+    struct voice_memo open; /* not committed */
+    struct voice_memo held; /* committed last */
+    struct pcm_text_reader reader;
     uint32_t bytes_per_ms; /* 48 or 8 */
     bool keeps;            /* all of open: speech is under way, or turns are
                               taken by hand */
@@ -61,10 +64,12 @@ void session_microphone_settle(struct session_microphone *m,
                                const char *item_id);
 
 /* Audio held of that item; NULL none. */
-const struct buffer *session_microphone_of(const struct session_microphone *m,
-                                           const char *item_id);
+const struct voice_memo *
+session_microphone_of(const struct session_microphone *m, const char *item_id);
 
 /* Base64, NUL-terminated, given; NULL: no memory. */
 char *session_microphone_base64(const void *data, size_t bytes);
+/* The same of a whole memo; NULL also: it is empty. */
+char *session_microphone_text(const struct voice_memo *memo);
 
 #endif
