@@ -69,6 +69,8 @@ test('R2.4 the player: plays at once, waits after an underrun, conceals, rests, 
     assert.equal(player.playedMs(1760), 240);
     assert.equal(player.clear(1930) / 48, 410);
     assert.equal(player.playedMs(2100), 410);
+    assert.equal(player.jitter(), 480, 'of the third');
+    assert.equal(player.jitter(), 0);
     push(30, 2200, START, 24);
     assert.equal(player.playedMs(2210), 610);
     assert.equal(player.underruns, 1);
@@ -123,8 +125,10 @@ test('R2.4 the client: hears, plays by the clock, reports, says', async (t) => {
     await client.next('voice.playout.clear');
     const [{ position }] = client.clears;
     assert.ok(position > 0 && position < 48000, `${position}`);
-    const { reply_to: id } = await client.next('voice.quality');
-    const stats = server.got.find((event) => event.event_id === id);
+    const { event_id: clear } = client.clears[0].event;
+    const stats = await until(() => server.got.find((event) => event.reply_to === clear),
+        'the report');
+    await client.waitFor('voice.quality', (event) => event.reply_to === stats.event_id);
     assert.equal(stats.played_ms, Math.round(position / 48));
     assert.ok(client.rttMs > 0);
 
@@ -146,7 +150,7 @@ test('R2.4 the client: hears, plays by the clock, reports, says', async (t) => {
 
 test('R2.4 the client finds what no server may send', async (t) => {
     const server = await fakeServer(t);
-    const client = new OpusClient({ port: server.port });
+    const client = new OpusClient({ port: server.port, stats: false });
     await client.opened;
     await client.next('session.created');
     server.send('voice.quality', { level: 'superb' });
@@ -274,5 +278,5 @@ test('R6.3 a slow line is felt by the sender', async (t) => {
     await until(() => end.bytes > 15000, 'bytes');
     const took = performance.now() - begin;
     assert.ok(end.bytes < 20 * took + 4096, `${end.bytes} in ${took} ms`);
-    assert.ok(sent - end.bytes < 600000, `${sent - end.bytes} bytes are under way`);
+    assert.ok(sent - end.bytes < 400000, `${sent - end.bytes} bytes are under way`);
 });

@@ -14,10 +14,9 @@
 //     source ─► pause ◄── more than bufferBytes are under way
 //        └─► lane: [{ bytes, due }…] ─► line (bytesPerS, stalls) ─► sink
 //
-// What is under way is at most bufferBytes and one read, so a slow line is felt
-// by the sender as soon as the sockets between are full. Those of TCP hold
-// much; `to: { path }` is a unix socket, and `listen unix:… sndbuf=4k` in nginx
-// holds next to nothing.
+// What is under way is at most bufferBytes and two reads, so a slow line is felt
+// by the sender as soon as the sockets between are full; they hold 100 KB and
+// more, each.
 
 import { connect, createServer } from 'node:net';
 import { freePort } from './paths.mjs';
@@ -27,6 +26,7 @@ const GOOD = { delayMs: 0, jitterMs: 0, bytesPerS: Infinity, bufferBytes: 1 << 2
     stallMs: 0, everyMs: 0 };
 const SLOW_BUFFER = 4096; // of a line with a rate, unless it is told
 const PIECE = 512;        // a line with a rate moves this at a time
+const AHEAD = 2048;       // what a paused socket of Node reads all the same
 
 // One direction of one connection.
 class Lane {
@@ -127,7 +127,8 @@ export class Impair {
     // `to` is what net.connect takes; the rest are settings of both directions.
     constructor({ to, ...settings }) {
         this.to = to;
-        this.server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+        this.server = createServer({ allowHalfOpen: true, highWaterMark: AHEAD },
+            (socket) => this.#accept(socket));
         this.set(settings);
     }
 
@@ -171,7 +172,7 @@ export class Impair {
     }
 
     #accept(client) {
-        const server = connect({ allowHalfOpen: true, ...this.to });
+        const server = connect({ allowHalfOpen: true, readableHighWaterMark: AHEAD, ...this.to });
         const lanes = { up: new Lane(client, server, this.lines.up),
             down: new Lane(server, client, this.lines.down) };
         Object.entries(lanes).forEach(([which, lane]) => this.lanes[which].add(lane));

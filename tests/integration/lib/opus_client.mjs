@@ -10,8 +10,8 @@
 //     client.log                         [{ at, packet } | { at, event }] in order
 //     await client.comeBack();           another connection, the same session
 //
-// It sends voice.stats first of all, every second, and after voice.playout.clear
-// (`stats: false`: never). `clears` holds where the player was at each clear.
+// It sends voice.stats first of all, every second (statsMs), and after
+// voice.playout.clear (`stats: false`: never). `clears` holds where the player was at each clear.
 
 import WebSocket from 'ws';
 import { Talker } from './client.mjs';
@@ -50,13 +50,14 @@ export class OpusClient extends Talker {
     }
 
     constructor({ port, host = '127.0.0.1', tls, path = '/v1/realtime?model=gpt-realtime',
-        protocols = [OPUS, 'realtime'], headers = {}, key, stats = true, encoder = {} }) {
+        protocols = [OPUS, 'realtime'], headers = {}, key, stats = true, statsMs = 1000,
+        encoder = {} }) {
         super();
         this.target = { port, host, tls, protocols,
             headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers } };
         this.stats = stats;
         this.#encoder = new OpusEncoder(encoder);
-        this.#timer = setInterval(() => this.#everySecond(), 1000).unref();
+        this.#timer = setInterval(() => this.#tick(), statsMs).unref();
         this.opened = this.#open(path);
     }
 
@@ -142,7 +143,7 @@ export class OpusClient extends Talker {
             'voice.playout.clear': () => {
                 const at = performance.now();
                 this.clears.push({ at, position: this.player.clear(at), event });
-                this.report();
+                this.report({ reply_to: event.event_id });
             },
             'output_audio_buffer.stopped': () => this.player.finish(),
         };
@@ -161,7 +162,7 @@ export class OpusClient extends Talker {
 
     // --- reports
 
-    #everySecond() {
+    #tick() {
         if (this.socket?.readyState === WebSocket.OPEN) {
             this.report();
         }
@@ -172,14 +173,14 @@ export class OpusClient extends Talker {
         if (!this.stats && !always) {
             return null;
         }
-        const { underruns, packets, lost, jitterMs } = this.player;
+        const { underruns, packets, lost } = this.player;
         const since = this.#reported;
         const expected = packets + lost - since.packets - since.lost;
         const eventId = `stats_${++this.#reports}`;
         this.#asked.set(eventId, performance.now());
         const stats = { type: 'voice.stats', event_id: eventId,
             ...(this.rttMs !== null && { rtt_ms: Math.round(this.rttMs) }),
-            jitter_ms: Math.round(jitterMs), underruns: underruns - since.underruns,
+            jitter_ms: Math.round(this.player.jitter()), underruns: underruns - since.underruns,
             loss: expected > 0 ? (lost - since.lost) / expected : 0,
             played_ms: this.player.playedMs(), ...fields };
         this.send(stats);

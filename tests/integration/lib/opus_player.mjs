@@ -25,13 +25,13 @@ export class Player {
     underruns = 0;
     packets = 0;
     lost = 0;
-    jitterMs = 0;
     end = 0;           // where what is there ends
     #place = 0;        // where the player was at #since
     #since = 0;
     #rests = false;
     #over = true;      // nothing more is to come
     #last = null;      // { sequence, timestamp, at }
+    #late = 0;         // the most since jitter() was asked
     #decoder = new OpusDecoder();
 
     constructor(targetMs = 80) {
@@ -86,11 +86,18 @@ export class Player {
         }
         const lost = (sequence - last.sequence - 1) & 0xffff;
         this.lost += lost;
-        if (lost === 0 && gap === 0) {
-            const late = now - last.at - (timestamp - last.timestamp) / PER_MS;
-            this.jitterMs += (Math.abs(late) - this.jitterMs) / 16;
-        }
+        this.#late = Math.max(this.#late,
+            now - last.at - (timestamp - last.timestamp) / PER_MS);
         return { lost, rest: lost ? 0 : gap };
+    }
+
+    // By how much the longest wait for a packet since the last call was longer
+    // than the sound before it, in ms. Not against the quickest of all: how far
+    // ahead of time the gateway sends is up to it, and changes.
+    jitter() {
+        const late = this.#late;
+        this.#late = 0;
+        return late;
     }
 
     // Goes on playing, or begins to; fills what is before the packet.
