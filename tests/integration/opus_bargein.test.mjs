@@ -106,8 +106,8 @@ test(`R2.4 interrupted at a random moment, ${times} times: silent at once, trunc
         const clear = all.map(({ clearMs }) => clearMs);
         const off = all.map(({ offMs }) => offMs);
         assert.ok(all.length > times / 3, `${all.length} of ${times} could be measured`);
-        t.diagnostic(`${all.length} of ${times}: speech_started to clear: p50 ${percentile(clear, 50)} ms, ` +
-            `p99 ${percentile(clear, 99)} ms; truncated ${percentile(off, 50)} ms (p99 ` +
+        t.diagnostic(`${all.length} of ${times}: speech_started to clear: ` +
+            `p50 ${percentile(clear, 50)} ms, p99 ${percentile(clear, 99)} ms; truncated ${percentile(off, 50)} ms (p99 ` +
             `${percentile(off, 99)}) from what was played`);
     });
 
@@ -193,7 +193,8 @@ describe('R2.4 kinds of interruption', { concurrency: 4 }, () => {
             content_index: 0 };
         conn.session.speechStarted();
         for (let i = 0; i < 10; i++) {
-            conn.session.send('response.output_audio.delta', { ...at, delta: toBase64(speech(200)) });
+            conn.session.send('response.output_audio.delta',
+                { ...at, delta: toBase64(speech(200)) });
         }
         await conn.next('conversation.item.truncate');
         await client.next('voice.playout.clear');
@@ -269,7 +270,8 @@ describe('R2.4 kinds of interruption', { concurrency: 4 }, () => {
         await client.next('input_audio_buffer.speech_started');
         await sleep(500);
         assert.equal(client.clears.length, 0, 'nothing was said');
-        conn.session.send('input_audio_buffer.speech_stopped', { audio_end_ms: 100, item_id: turn });
+        conn.session.send('input_audio_buffer.speech_stopped',
+            { audio_end_ms: 100, item_id: turn });
         await client.next('input_audio_buffer.speech_stopped');
         const talking = client.say(speech(700));
         await sleep(300);
