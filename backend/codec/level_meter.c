@@ -180,21 +180,21 @@ piece_push(struct level_meter *m, const char *text, size_t chars)
     return 0;
 }
 
-int
+size_t
 level_meter_push(struct level_meter *m, enum level_format format,
                  const char *text, size_t chars)
 {
-    int result = 0;
+    size_t at = 0;
 
     format_set(m, format);
-    while (chars > 0 && !result) {
-        size_t n = chars < PIECE_CHARS ? chars : PIECE_CHARS;
+    while (at < chars) {
+        size_t n = chars - at < PIECE_CHARS ? chars - at : PIECE_CHARS;
 
-        result = piece_push(m, text, n);
-        text += n;
-        chars -= n;
+        if (piece_push(m, text + at, n))
+            break;
+        at += n;
     }
-    return result;
+    return at;
 }
 
 void

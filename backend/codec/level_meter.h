@@ -37,10 +37,10 @@ struct level_turn {
 int level_meter_create(struct level_meter **mp, unsigned slots);
 void level_meter_destroy(struct level_meter **mp);
 
-/* Whole base64 text of one event. 0; UV_EINVAL: it is none, and what comes
- * before the fault counts. */
-int level_meter_push(struct level_meter *m, enum level_format format,
-                     const char *text, size_t chars);
+/* Whole base64 text of one event. Gives the characters that count: fewer than
+ * there are when it is none from there on. */
+size_t level_meter_push(struct level_meter *m, enum level_format format,
+                        const char *text, size_t chars);
 
 /* Audio of so many characters that nobody could measure: time passes. */
 void level_meter_skip(struct level_meter *m, enum level_format format,

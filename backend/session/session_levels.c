@@ -82,27 +82,29 @@ turn_judge(const struct audio_level *level)
 
 /* --- on the pool */
 
-/* Some writers of JSON escape '/'. */
 static size_t
 text_unescape(char *text, size_t chars)
 {
     size_t n = 0;
 
-    if (!memchr(text, '\\', chars))
-        return chars;
     for (size_t i = 0; i < chars; i++)
         if (text[i] != '\\')
             text[n++] = text[i];
     return n;
 }
 
+/* Some writers of JSON escape '/'. What is no base64 then either the model
+ * refuses as well. */
 static void
 audio_measure(struct level_meter *m, struct level_record *r)
 {
     char *text = level_record_data(r);
+    size_t taken = level_meter_push(m, r->format, text, r->bytes);
+    size_t left = r->bytes - taken;
 
-    /* What is no base64 the model refuses as well. */
-    level_meter_push(m, r->format, text, text_unescape(text, r->bytes));
+    if (left > 0)
+        level_meter_push(m, r->format, text + taken,
+                         text_unescape(text + taken, left));
 }
 
 static void
