@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { build, makeDir, speechPlugin } from './paths.mjs';
-import { readWav } from './wav.mjs';
+import { RATE, joinPcm, readWav, silence, writeWav } from './wav.mjs';
 
 const PLAIN = ['what time is it', 'what time is it now', 'what is the time',
     'tell me what time it is', 'do you know what time it is', 'what is the date today',
@@ -51,9 +51,29 @@ function run(command, args, input) {
     assert.equal(status, 0, `${command}: ${error ?? stderr}`);
 }
 
+// At another rate: every sample by the 32 around its place, windowed.
+function resampled(pcm, from, to) {
+    const half = 16;
+    const cut = Math.min(1, to / from);
+    return Int16Array.from({ length: Math.floor(pcm.length * to / from) }, (_, n) => {
+        const place = n * from / to;
+        let sum = 0;
+        for (let i = Math.floor(place) - half + 1; i <= Math.floor(place) + half; i++) {
+            const x = place - i;
+            const sinc = x === 0 ? cut : Math.sin(Math.PI * cut * x) / (Math.PI * x);
+            sum += (pcm[i] ?? 0) * sinc * (0.5 + 0.5 * Math.cos(Math.PI * x / half));
+        }
+        return Math.max(-32768, Math.min(32767, Math.round(sum)));
+    });
+}
+
+// Half of full scale at its loudest, with quiet at both ends.
 function espeak(path, text) {
-    run('sh', ['-c', 'espeak-ng -v en-us -s 175 --stdout "$1" | sox -D -t wav - ' +
-        '-r 24000 -b 16 -c 1 "$2" gain -n -6 pad 0.4 0.3 2>/dev/null', 'sh', text, path], '');
+    run('espeak-ng', ['-v', 'en-us', '-s', '175', '-w', path, text]);
+    const { rate, pcm } = readWav(path);
+    const gain = 16384 / pcm.reduce((most, v) => Math.max(most, Math.abs(v)), 1);
+    writeWav(path, joinPcm(silence(400),
+        resampled(pcm, rate, RATE).map((v) => v * gain), silence(300)));
 }
 
 // [{ voice, text, pcm }]: 24 kHz, with quiet before and after.
