@@ -407,6 +407,8 @@ curl_configure(struct curl_stream *s, const struct curl_stream_config *cfg)
     curl_easy_setopt(s->easy, CURLOPT_URL, cfg->url);
     curl_easy_setopt(s->easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    /* Its own buffer is for a proxy's answer: ours is read into ours. */
+    curl_easy_setopt(s->easy, CURLOPT_BUFFERSIZE, 1024L);
     /* Or closing would wait, on the loop, for a resolver that has not answered;
      * its thread ends and frees by itself. */
     curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L);

@@ -249,6 +249,7 @@ frames_take(struct ws_client *c, const uint8_t *data, size_t bytes)
         bytes -= (size_t) used;
         on_received(c, &got);
     }
+    ws_receiver_forget(&c->receiver);
 }
 
 /* --- the pulse: pings of ours, and silence */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <uv.h>
 
-#define KEEP_BYTES (128u * 1024) /* memory kept from message to message */
+#define KEEP_BYTES 4096u /* memory kept from message to message */
 
 void
 ws_receiver_init(struct ws_receiver *r, size_t max_message_bytes)
@@ -97,6 +97,17 @@ frame_end(struct ws_receiver *r, struct ws_received *out)
     return 0;
 }
 
+void
+ws_receiver_forget(struct ws_receiver *r)
+{
+    if (!r->handed_out)
+        return;
+    if (r->message.capacity > KEEP_BYTES)
+        buffer_deinit(&r->message);
+    buffer_clear(&r->message);
+    r->handed_out = false;
+}
+
 ssize_t
 ws_receiver_push(struct ws_receiver *r, const uint8_t *data, size_t bytes,
                  struct ws_received *out)
@@ -105,12 +116,7 @@ ws_receiver_push(struct ws_receiver *r, const uint8_t *data, size_t bytes,
     int result;
 
     memset(out, 0, sizeof(*out));
-    if (r->handed_out) {
-        if (r->message.capacity > KEEP_BYTES)
-            buffer_deinit(&r->message);
-        buffer_clear(&r->message);
-        r->handed_out = false;
-    }
+    ws_receiver_forget(r);
     while (used < bytes && out->kind == WS_RECEIVED_NONE) {
         if (!r->in_payload) {
             int head = ws_decoder_push(&r->decoder, data + used, bytes - used,

@@ -53,4 +53,8 @@ void ws_receiver_deinit(struct ws_receiver *r);
 ssize_t ws_receiver_push(struct ws_receiver *r, const uint8_t *data,
                          size_t bytes, struct ws_received *out);
 
+/* The message given out is not needed any more: a large one's memory goes now,
+ * not with the next push, which may be long in coming. */
+void ws_receiver_forget(struct ws_receiver *r);
+
 #endif
