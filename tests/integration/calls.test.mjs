@@ -26,6 +26,28 @@ async function end(up, id) {
     up.http.endCall(id);
 }
 
+test('R2.1 a call is told its turn detection whole', async (t) => {
+    const { up, post } = await startCalls(t, {
+        policy: 'voice_model gpt-realtime;\nvoice_vad noisy;' });
+    const noisy = { type: 'server_vad', threshold: 0.7, prefix_padding_ms: 300,
+        silence_duration_ms: 800, idle_timeout_ms: null, create_response: true,
+        interrupt_response: true };
+    const turnOf = (session) => session.audio.input.turn_detection;
+
+    for (const [turn, wanted] of [[undefined, noisy],
+        [{ type: 'server_vad', threshold: 0.6 }, { ...noisy, threshold: 0.6 }], [null, null]]) {
+        const answer = await post('/v1/realtime/calls', form([
+            ['sdp', 'application/sdp', offer],
+            ['session', 'application/json', JSON.stringify({ type: 'realtime', ...(
+                turn !== undefined && { audio: { input: { turn_detection: turn } } }) })]]));
+        assert.equal(answer.status, 201, answer.text);
+        assert.deepEqual(turnOf(JSON.parse(lastCall(up).parts.session)), wanted);
+        const [conn] = await attached(up, callOf(answer));
+        assert.deepEqual(turnOf((await conn.next('session.update')).session), wanted);
+        await end(up, callOf(answer));
+    }
+});
+
 test('R2.3 calls', async (t) => {
     const { up, stack, post } = await startCalls(t, {
         policy: 'voice_model gpt-realtime gpt-realtime-mini;\nvoice_name marin;' });
