@@ -812,7 +812,7 @@ test_summary(void **state)
     }
     rig_send_frame(&rig, WS_PONG, "\x00\x00\x30\x39", 4);
     rig_client_close(&rig, 1000);
-    log = rig_log(&rig);
+    log = rig_summary(&rig);
     unsigned long duration, up, down, up_bytes, down_bytes, turns, rtt, gateway,
         stall;
     char *line = strstr(log, "session=sess_");

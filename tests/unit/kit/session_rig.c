@@ -465,3 +465,18 @@ rig_log(struct rig *rig)
     close(fd);
     return text;
 }
+
+char *
+rig_summary(struct rig *rig)
+{
+    char *log = rig_log(rig);
+
+    for (int tries = 0; !strstr(log, "session=sess_") && tries < 5000;
+         tries++) {
+        free(log);
+        usleep(1000);
+        rig_turn(rig);
+        log = rig_log(rig);
+    }
+    return log;
+}

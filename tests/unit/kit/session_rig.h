@@ -97,5 +97,8 @@ const char *rig_model_got(struct rig *rig, size_t n);
 char *rig_state(struct rig *rig);
 /* The whole log so far, malloc'ed. */
 char *rig_log(struct rig *rig);
+/* The same once the summary of a session is in it: it waits for the levels of
+ * turns, which come from other threads. */
+char *rig_summary(struct rig *rig);
 
 #endif
