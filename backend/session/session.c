@@ -229,15 +229,6 @@ on_client_message(void *arg, enum stream_opcode opcode, const uint8_t *data,
     session_up_message(&s->up, opcode, data, bytes);
 }
 
-static void
-on_client_rtt(void *arg, uint32_t rtt_us)
-{
-    struct session *s = arg;
-
-    session_turns_path(&s->down.turns, rtt_us,
-                       session_client_buffer_ms(&s->client) * 1000);
-}
-
 static bool
 on_drain_look(void *arg)
 {
@@ -338,7 +329,6 @@ on_client_closed(void *arg, uint16_t code, const char *reason)
 
 static const struct session_client_handlers client_handlers = {
     .on_message = on_client_message,
-    .on_rtt = on_client_rtt,
     .on_drain = on_client_drain,
     .on_writable = on_client_writable,
     .on_lost = on_client_lost,
@@ -480,6 +470,7 @@ client_open(struct session *s, const struct session_config *cfg)
         .opus = cfg->client_opus ? cfg->policy : NULL,
         .token = cfg->resume_token,
         .tenant = s->entry.tenant,
+        .turns = &s->down.turns,
         .resumes = cfg->resumes,
         .session = s,
         .grace_ms = cfg->resume_grace_ms,

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "session/session_tail.h"
+#include "session/session_turns.h"
 #include "session/session_voice.h"
 
 #include <stdlib.h>
@@ -144,7 +145,8 @@ on_stream_rtt(void *arg, uint32_t rtt_us)
         return;
     if (c->voice)
         session_voice_rtt(c->voice, rtt_us);
-    c->handlers->on_rtt(c->arg, rtt_us);
+    session_turns_path(c->cfg.turns, rtt_us,
+                       c->voice ? session_voice_buffer_ms(c->voice) * 1000 : 0);
 }
 
 static void
@@ -299,6 +301,7 @@ voice_open(struct session_client *c)
         .id = c->cfg.id,
         .policy = c->cfg.opus,
         .resume_grace_ms = c->cfg.grace_ms,
+        .turns = c->cfg.turns,
     };
 
     return c->cfg.opus
@@ -546,10 +549,4 @@ session_client_get_voice(const struct session_client *c,
         session_voice_get_figures(c->voice, out);
     else
         *out = (struct session_voice_figures){0};
-}
-
-unsigned
-session_client_buffer_ms(const struct session_client *c)
-{
-    return c->voice ? session_voice_buffer_ms(c->voice) : 0;
 }

@@ -28,6 +28,8 @@ struct session_client_stream;
 struct session_client_back;
 struct session_voice;
 
+struct session_turns;
+
 struct session_client_config {
     struct loop *loop;
     const char *id; /* of the session; borrowed for life */
@@ -38,6 +40,7 @@ struct session_client_config {
     /* Its audio is voice.opus.v1, as the policy has it; NULL: it is base64.
      * Borrowed for life. */
     const struct policy *opus;
+    struct session_turns *turns; /* told of its way; borrowed for life */
     /* A client that may come back; NULL: it may not. The token is copied, the
      * tenant borrowed for life. */
     const char *token;
@@ -59,7 +62,6 @@ struct session_return {
 struct session_client_handlers {
     void (*on_message)(void *arg, enum stream_opcode opcode,
                        const uint8_t *data, size_t bytes);
-    void (*on_rtt)(void *arg, uint32_t rtt_us);
     void (*on_drain)(void *arg, uint32_t ms);
     void (*on_writable)(void *arg);
     /* The connection was lost: may the client be awaited? Told only of one
@@ -139,7 +141,4 @@ void session_client_get_stats(const struct session_client *c,
 struct session_voice_figures;
 void session_client_get_voice(const struct session_client *c,
                               struct session_voice_figures *out);
-/* What it buffers before it plays, as far as we know. */
-unsigned session_client_buffer_ms(const struct session_client *c);
-
 #endif

@@ -17,6 +17,7 @@
 #include "session/session_health.h"
 #include "session/session_heard.h"
 #include "session/session_voice_down.h"
+#include "session/session_turns.h"
 #include "session/session_voice_up.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct session_voice {
     struct session_heard heard;
     struct speech_gate gate;
     bool closed;
+    bool unheard; /* an answer has started that no report has reached */
 };
 
 /* --- events of ours */
@@ -140,6 +142,9 @@ on_down_send(void *arg, const uint8_t *message, size_t bytes)
 static void
 on_down_started(void *arg, const char *response_id)
 {
+    struct session_voice *v = arg;
+
+    v->unheard = true;
     buffer_send(arg, VOICE_BUFFER_STARTED, response_id);
 }
 
@@ -352,6 +357,21 @@ on_health_error(void *arg, const struct realtime_error *error)
     error_send(arg, error);
 }
 
+/* The report was half a round trip on its way. */
+static void
+answer_hear(struct session_voice *v, uint64_t place_ms, uint64_t now_ms)
+{
+    uint64_t begun_ms = session_voice_down_begun_ms(v->down);
+    uint64_t ago_ms = session_health_rtt_ms(&v->health) / 2;
+
+    if (!v->unheard || place_ms <= begun_ms)
+        return;
+    v->unheard = false;
+    ago_ms += place_ms - begun_ms;
+    if (v->cfg.turns && ago_ms < now_ms)
+        session_turns_heard(v->cfg.turns, (now_ms - ago_ms) * 1000);
+}
+
 static void
 on_health_played(void *arg, uint64_t place_ms, const char *reply_to,
                  uint64_t now_ms)
@@ -359,6 +379,7 @@ on_health_played(void *arg, uint64_t place_ms, const char *reply_to,
     struct session_voice *v = arg;
 
     session_voice_down_played(v->down, place_ms, now_ms);
+    answer_hear(v, place_ms, now_ms);
     session_bargein_report(&v->bargein, place_ms, reply_to, now_ms);
 }
 

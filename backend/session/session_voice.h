@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct session_turns;
 struct session_voice;
 
 struct session_voice_config {
@@ -31,6 +32,7 @@ struct session_voice_config {
     const char *id;              /* of the session; borrowed for life */
     const struct policy *policy; /* borrowed for life */
     unsigned resume_grace_ms;
+    struct session_turns *turns; /* told when an answer is heard; borrowed */
 };
 
 /* None may destroy it. */

@@ -438,6 +438,12 @@ session_voice_down_is_playing(const struct session_voice_down *d,
     return false;
 }
 
+uint64_t
+session_voice_down_begun_ms(const struct session_voice_down *d)
+{
+    return d->pump.begun_ms;
+}
+
 void
 session_voice_down_get_counts(const struct session_voice_down *d,
                               struct session_voice_down_counts *out)

@@ -132,6 +132,9 @@ void session_voice_down_discard(struct session_voice_down *d,
 bool session_voice_down_is_playing(const struct session_voice_down *d,
                                    uint64_t now_ms);
 
+/* Where on the timeline the response begins that on_started told of last. */
+uint64_t session_voice_down_begun_ms(const struct session_voice_down *d);
+
 struct session_voice_down_counts {
     uint64_t packets, bytes;  /* sent */
     uint64_t dropped_packets; /* too late, or the queue was full */

@@ -132,6 +132,7 @@ answers_start(struct session_voice_pump *p)
     while ((answer = session_voice_answers_unstarted(&p->answers)) != NULL
            && answer->begin_ms < session_voice_pump_sent(p)) {
         answer->started = true;
+        p->begun_ms = answer->begin_ms;
         p->handlers->on_started(p->arg, answer->id.text);
     }
 }

@@ -58,6 +58,7 @@ struct session_voice_pump {
     uint64_t held_ms;    /* the moment of held_place: */
     uint64_t held_place; /* what would have left by then */
     uint64_t drop_place; /* what lies before is dropped */
+    uint64_t begun_ms;   /* where the answer that started last begins */
     uint64_t over_place; /* the end of the last answer that was played */
 };
 

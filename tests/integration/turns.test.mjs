@@ -5,8 +5,10 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { openOpus, startOpus } from './lib/opus_stack.mjs';
 import { parsePrometheus } from './lib/prometheus.mjs';
 import { sleep, until } from './lib/process.mjs';
+import { speech } from './lib/sound.mjs';
 import { startStack } from './lib/stack.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
@@ -32,12 +34,14 @@ function histogram(samples, [name, labels = '']) {
         sum: samples.get(`${name}_sum${labels}`) ?? 0, within };
 }
 
+const metricsOf = async (stack) =>
+    parsePrometheus(String((await stack.request('/metrics')).body));
+
 async function start(t, options) {
     const up = await Upstream.start(t, options);
     const stack = await startStack(t, { policy: 'voice_model gpt-realtime;\nvoice_vad quiet;',
         voiced: up.voiced() });
-    const metrics = async () => parsePrometheus(String((await stack.request('/metrics')).body));
-    return { up, stack, metrics };
+    return { up, stack, metrics: () => metricsOf(stack) };
 }
 
 async function open(t, { up, stack }) {
@@ -159,4 +163,24 @@ test('R8 the time of a tool is the user\'s wait, not the model\'s', async (t) =>
     assert.equal(histogram(samples, first('turn_end', 'call')).count, 1);
     assert.equal(spoke.count, 1);
     assert.ok(sent.sum >= spoke.sum + TOOL_MS / 1000);
+});
+
+test('R8 a client that reports what it plays tells when it was heard', async (t) => {
+    const env = await startOpus(t);
+    const { client, conn } = await openOpus(t, env);
+    await client.say(speech(800));
+    conn.session.speechStarted(0);
+    conn.session.speechStopped('say 2500', conn.session.totalBytes / 48);
+    conn.session.respond({});
+    await client.next('response.output_item.done');
+    await client.next('output_audio_buffer.stopped');
+    const samples = await metricsOf(env.stack);
+    const sent = histogram(samples, voice('turn_end'));
+    const heard = histogram(samples, voice('turn_end', 'false', 'heard'));
+    assert.equal(sent.count, 1);
+    assert.equal(heard.count, 1);
+    assert.equal(histogram(samples, voice('speech_end', 'false', 'heard')).count, 1);
+    // It plays what it got after its buffer has filled, and a little later.
+    assert.ok(heard.sum >= sent.sum + 0.04, `heard ${heard.sum}, sent ${sent.sum}`);
+    assert.ok(heard.sum < sent.sum + 2.5, `heard ${heard.sum}, sent ${sent.sum}`);
 });
