@@ -45,6 +45,23 @@ clock_runs(const struct voice_pacer *p, uint64_t now_ms)
     return now_ms - p->at_ms - (to_ms - from_ms);
 }
 
+static bool
+is_before_gap(const struct voice_pacer *p, uint64_t place)
+{
+    return p->gap_ms > 0 && place <= p->gap_at;
+}
+
+/* Where one at `place` is after so long. */
+static uint64_t
+place_after(const struct voice_pacer *p, uint64_t place, uint64_t passed)
+{
+    bool jumps = is_before_gap(p, place) && place + passed >= p->gap_at;
+
+    if (jumps && p->sent == p->gap_at + p->gap_ms)
+        return p->gap_at;
+    return least(p->sent, place + passed + (jumps ? p->gap_ms : 0));
+}
+
 void
 voice_pacer_advance(struct voice_pacer *p, uint64_t now_ms)
 {
@@ -53,13 +70,14 @@ voice_pacer_advance(struct voice_pacer *p, uint64_t now_ms)
     if (now_ms <= p->at_ms)
         return;
     passed = clock_runs(p, now_ms);
+    p->stood_ms += now_ms - p->at_ms - passed;
     p->at_ms = now_ms;
     if (now_ms >= p->silent_ms + VOICE_PACER_LOST_MS)
         p->turns = 0;
-    p->fastest = least(p->sent, p->fastest + passed);
-    p->heard = least(p->sent, p->heard + passed);
+    p->fastest = place_after(p, p->fastest, passed);
+    p->heard = place_after(p, p->heard, passed);
     for (int i = 0; i < VOICE_PACER_REPORTS; i++)
-        p->pace[i] = least(p->sent, p->pace[i] + passed);
+        p->pace[i] = place_after(p, p->pace[i], passed);
 }
 
 /* Begins to play: who was silent before, as tabs in the background are, may
@@ -70,6 +88,7 @@ silence_restart(struct voice_pacer *p)
     if (p->at_ms - p->silent_ms >= VOICE_PACER_SILENT_MS)
         p->turns = 0;
     p->silent_ms = p->at_ms;
+    p->stood_ms = 0;
 }
 
 void
@@ -81,43 +100,68 @@ voice_pacer_sent(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
     p->sent += ms;
 }
 
+/* There is one gap; who did not come to the one before is behind it now. */
+static void
+gap_begin(struct voice_pacer *p)
+{
+    if (is_before_gap(p, p->fastest))
+        p->fastest += p->gap_ms;
+    if (is_before_gap(p, p->heard))
+        p->heard += p->gap_ms;
+    for (int i = 0; i < VOICE_PACER_REPORTS; i++)
+        if (is_before_gap(p, p->pace[i]))
+            p->pace[i] += p->gap_ms;
+    p->gap_at = p->sent;
+    p->gap_ms = 0;
+}
+
 void
 voice_pacer_skipped(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
 {
     voice_pacer_advance(p, now_ms);
+    if (p->gap_ms == 0 || p->sent != p->gap_at + p->gap_ms)
+        gap_begin(p);
+    p->gap_ms += ms;
     p->sent += ms;
-    p->fastest += ms;
-    p->heard += ms;
-    for (int i = 0; i < VOICE_PACER_REPORTS; i++)
-        p->pace[i] += ms;
 }
 
 void
 voice_pacer_cut(struct voice_pacer *p, uint64_t now_ms)
 {
     voice_pacer_advance(p, now_ms);
+    p->gap_ms = p->stood_ms = 0;
     p->floor = p->fastest = p->heard = p->sent;
     for (int i = 0; i < VOICE_PACER_REPORTS; i++)
         p->pace[i] = p->sent;
 }
 
-/* Who says that he is ahead of real time has a fast clock, at most. */
+/* Who says that he is ahead of real time has a fast clock, at most; or it was
+ * only his reports that stood. */
 static void
 fastest_correct(struct voice_pacer *p, uint64_t reached)
 {
     uint64_t since = least(p->at_ms - p->report_ms, DRIFT_MAX_MS);
+    uint64_t most = p->fastest + (since >> DRIFT_SHIFT) + p->stood_ms;
 
     if (p->report_ms > 0 && reached > p->fastest)
-        p->fastest =
-            least(least(reached, p->sent), p->fastest + (since >> DRIFT_SHIFT));
+        p->fastest = least(least(reached, p->sent), most);
+    p->stood_ms = 0;
+}
+
+/* However late two reports are: between them it did not play. */
+static bool
+is_stuck(const struct voice_pacer *p, uint64_t place)
+{
+    return p->report_ms > 0 && place == p->report_place
+           && p->at_ms - p->report_ms >= REPORT_TURN_MS;
 }
 
 static void
-pace_note(struct voice_pacer *p, uint64_t place)
+pace_note(struct voice_pacer *p, uint64_t reached, bool stuck)
 {
     if (p->turn_ms > 0 && p->at_ms - p->turn_ms < REPORT_TURN_MS) {
-        if (place > p->pace[0])
-            p->pace[0] = place;
+        if (reached > p->pace[0])
+            p->pace[0] = reached;
         return;
     }
     if (p->at_ms - p->turn_ms >= VOICE_PACER_SILENT_MS)
@@ -125,21 +169,29 @@ pace_note(struct voice_pacer *p, uint64_t place)
     p->turns++;
     p->turn_ms = p->at_ms;
     memmove(p->pace + 1, p->pace, sizeof p->pace - sizeof p->pace[0]);
-    p->pace[0] = place;
+    p->pace[0] = reached;
+    for (int i = 1; i < VOICE_PACER_REPORTS && stuck; i++)
+        p->pace[i] = reached;
 }
 
 bool
 voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
                    uint64_t now_ms)
 {
+    uint64_t reached;
+    bool stuck;
+
     voice_pacer_advance(p, now_ms);
     if (place < p->floor || place > p->sent)
         return false;
-    fastest_correct(p, place + rtt_ms);
+    stuck = is_stuck(p, place);
+    fastest_correct(p, place_after(p, place, rtt_ms));
     p->report_ms = p->silent_ms = p->at_ms;
-    p->heard = least(place + rtt_ms, p->fastest);
-    pace_note(p, least(place + (rtt_ms > 0 ? rtt_ms : VOICE_PACER_UNKNOWN_RTT),
-                       p->fastest));
+    p->report_place = place;
+    p->heard = least(place_after(p, place, rtt_ms), p->fastest);
+    reached =
+        place_after(p, place, rtt_ms > 0 ? rtt_ms : VOICE_PACER_UNKNOWN_RTT);
+    pace_note(p, least(reached, p->fastest), stuck);
     return true;
 }
 
@@ -151,7 +203,7 @@ voice_pacer_ahead(const struct voice_pacer *p)
     for (int i = 1; i < VOICE_PACER_REPORTS; i++)
         if (p->pace[i] > place)
             place = p->pace[i];
-    return p->sent - place;
+    return p->sent - place - (is_before_gap(p, place) ? p->gap_ms : 0);
 }
 
 uint64_t

@@ -9,7 +9,8 @@
  * Places are milliseconds of what was sent, as the client will be there when
  * that which is sent now arrives: the way there takes half of rtt, the report
  * took the other half. A report moves the model back, but the pace follows
- * only when three in a row say so: a late report must not starve the player.
+ * only when three in a row say so, or the player stands still: a late report
+ * must not starve it.
  * Nobody is ahead of real time, whatever he says; what is sent is an upper
  * bound, too.
  *
@@ -35,12 +36,16 @@ struct voice_pacer {
     uint64_t at_ms;   /* the clocks stand for this moment */
     uint64_t sent;    /* the end of all that was sent */
     uint64_t floor;   /* reports of before this place are of another time */
+    uint64_t gap_at;  /* what was never sent, and how much: whoever comes */
+    uint64_t gap_ms;  /* there jumps over it, when something is behind it */
     uint64_t fastest; /* a player that never waited */
     uint64_t heard;   /* by the last report */
     uint64_t pace[VOICE_PACER_REPORTS]; /* by each of the last ones */
     uint64_t report_ms;                 /* when the last one came; 0: none */
-    uint64_t turn_ms;                   /* when pace[0] was begun */
+    uint64_t report_place;
+    uint64_t turn_ms;   /* when pace[0] was begun */
     uint64_t silent_ms; /* when it last reported or began to play */
+    uint64_t stood_ms;  /* so long the clocks have stood since */
     unsigned turns;     /* reports in a row that came in time */
 };
 
@@ -53,7 +58,7 @@ void voice_pacer_advance(struct voice_pacer *p, uint64_t now_ms);
 /* So much was sent (or passed as silence) now. */
 void voice_pacer_sent(struct voice_pacer *p, unsigned ms, uint64_t now_ms);
 
-/* So much passed that was never sent: the player jumps over it. */
+/* So much passed that was never sent: the player will jump over it. */
 void voice_pacer_skipped(struct voice_pacer *p, unsigned ms, uint64_t now_ms);
 
 /* The player has nothing more to play, wherever it was; also: time goes on

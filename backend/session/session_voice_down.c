@@ -326,6 +326,7 @@ session_voice_down_played(struct session_voice_down *d, uint64_t place_ms,
 {
     if (d->pump.state == PUMP_PAUSED)
         return;
+    session_voice_pump_clock(&d->pump, now_ms);
     if (voice_pacer_report(&d->pump.pacer, place_ms, d->rtt_ms, now_ms))
         session_voice_down_run(d, now_ms);
 }

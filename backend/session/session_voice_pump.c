@@ -28,6 +28,12 @@
 _Static_assert(SESSION_VOICE_SAMPLES_PER_MS * 1000 == PCM_RATE,
                "places are whole milliseconds");
 
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void
 session_voice_pump_init(struct session_voice_pump *p,
                         const struct session_voice_pump_handlers *handlers,
@@ -137,19 +143,6 @@ answers_start(struct session_voice_pump *p)
     }
 }
 
-/* The connection takes no more: what would leave from now on is reckoned. */
-static void
-pump_hold(struct session_voice_pump *p, uint64_t now_ms)
-{
-    uint64_t ahead = voice_pacer_ahead(&p->pacer);
-
-    p->state = PUMP_HELD;
-    p->held_ms = now_ms;
-    p->held_place = session_voice_pump_sent(p);
-    if (ahead < p->target_ms)
-        p->held_place += p->target_ms - ahead;
-}
-
 /* The first packet has left, or is given up; its time and number pass. */
 static void
 packet_pass(struct session_voice_pump *p,
@@ -182,7 +175,7 @@ packet_send(struct session_voice_pump *p,
         voice_packet_stamp(&stamp, &head, 0);
         voice_packet_write_head(packet->message, &head);
         if (p->handlers->send(p->arg, packet->message, packet->bytes) != 0) {
-            pump_hold(p, now_ms);
+            p->state = PUMP_HELD;
             return false;
         }
         p->start_next = false;
@@ -249,30 +242,28 @@ waiting_end(const struct session_voice_pump *p)
            / SESSION_VOICE_SAMPLES_PER_MS;
 }
 
-/* While held: how far it would be. Before more comes, and before a look. */
+/* Behind that, by a stall or by what the client says, nothing is later than
+ * the bound: the rest is never sent. */
 static void
-held_advance(struct session_voice_pump *p, uint64_t now_ms)
+late_find(struct session_voice_pump *p, uint64_t passed_ms)
 {
-    uint64_t end = waiting_end(p);
+    uint64_t end = waiting_end(p), due;
 
-    if (p->state != PUMP_HELD)
-        return;
-    if (now_ms > p->held_ms)
-        p->held_place += now_ms - p->held_ms;
-    p->held_ms = now_ms;
-    if (p->held_place > end)
-        p->held_place = end;
-    if (p->held_place > LATE_MAX_MS
-        && p->held_place - LATE_MAX_MS > p->drop_place)
-        p->drop_place = p->held_place - LATE_MAX_MS;
+    p->time_place = least(p->time_place + passed_ms, end);
+    due = least(p->time_place + p->target_ms, end);
+    if (due > LATE_MAX_MS && due - LATE_MAX_MS > p->drop_place)
+        p->drop_place = due - LATE_MAX_MS;
 }
 
 void
 session_voice_pump_clock(struct session_voice_pump *p, uint64_t now_ms)
 {
-    if (p->state != PUMP_PAUSED)
-        voice_pacer_advance(&p->pacer, now_ms);
-    held_advance(p, now_ms);
+    uint64_t before_ms = p->pacer.at_ms;
+
+    if (p->state == PUMP_PAUSED)
+        return;
+    voice_pacer_advance(&p->pacer, now_ms);
+    late_find(p, p->pacer.at_ms - before_ms);
 }
 
 /* Samples that fill no frame, and the client has nothing else to play. */
@@ -361,12 +352,6 @@ static uint64_t
 grid_ceil(uint64_t ms)
 {
     return (ms + GRID_MS - 1) / GRID_MS * GRID_MS;
-}
-
-static uint64_t
-least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* When the next packets are to leave. */
@@ -466,6 +451,7 @@ session_voice_pump_pause(struct session_voice_pump *p, bool paused,
     }
     p->state = PUMP_FLOWING;
     p->start_next = true;
+    p->time_place = session_voice_pump_sent(p);
     voice_pacer_cut(&p->pacer, now_ms);
 }
 
@@ -489,6 +475,6 @@ session_voice_pump_cut(struct session_voice_pump *p, uint64_t now_ms)
         opus_voice_encoder_reset(p->encoder);
     p->start_next = true;
     p->drop_place = 0;
-    p->held_place = session_voice_pump_sent(p);
+    p->time_place = session_voice_pump_sent(p);
     return count;
 }

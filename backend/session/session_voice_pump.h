@@ -55,8 +55,7 @@ struct session_voice_pump {
     bool start_next;     /* the next packet bears START */
     uint64_t push_ms;    /* when something came last */
     uint64_t idle_ms;    /* since when nothing waits; 0: something does */
-    uint64_t held_ms;    /* the moment of held_place: */
-    uint64_t held_place; /* what would have left by then */
+    uint64_t time_place; /* one who was sent all in time would be here */
     uint64_t drop_place; /* what lies before is dropped */
     uint64_t begun_ms;   /* where the answer that started last begins */
     uint64_t over_place; /* the end of the last answer that was played */

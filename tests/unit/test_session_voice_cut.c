@@ -162,6 +162,37 @@ test_behind(void **state)
     assert_true(most <= 220);
 }
 
+/* What is sent piles up somewhere on the way, for a long time: the player's
+ * word tells, and what is late by then is not sent at all. */
+static void
+test_way_stalls(void **state)
+{
+    struct session_voice_cut cut;
+    size_t before;
+
+    (void) state;
+    session_voice_down_rtt(voice_world->down, 40);
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 20000), 0);
+    for (int i = 0; i < 15; i++) {
+        voice_world->frozen = i >= 3 && i < 11;
+        voice_world_run(1000);
+        if (i == 10)
+            before = voice_world->count;
+        session_voice_down_played(voice_world->down, voice_world->place,
+                                  voice_world->now);
+        if (i == 10) /* no more than two reports' worth on its way */
+            assert_true(voice_world->end < voice_world->place + 2400);
+    }
+    assert_true(voice_world->count > before);
+    assert_in_range(voice_world_counts().dropped_packets, 250, 350);
+    assert_int_equal(
+        session_voice_down_clear(voice_world->down, voice_world->now), 1);
+    assert_int_equal(
+        session_voice_down_heard(voice_world->down, voice_world->place), 0);
+    assert_true(session_voice_down_cut(voice_world->down, 0, &cut));
+    assert_in_range(cut.heard_ms, voice_world->place - 8, voice_world->place);
+}
+
 static void
 test_items(void **state)
 {
@@ -359,6 +390,7 @@ main(void)
         T("R2.4 interrupted", test_clear),
         T("R2.4 lies", test_lies),
         T("R2.4 a player behind", test_behind),
+        T("R2.4 a stall that only the player sees", test_way_stalls),
         T("R2.4 items", test_items),
         T("R2.4 ids", test_ids),
         T("R2.4 many parts", test_many),

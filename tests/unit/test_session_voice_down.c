@@ -306,7 +306,8 @@ test_stall(void **state)
     session_voice_down_resume(voice_world->down, voice_world->now);
     assert_true(voice_world->count > before);
     voice_world_run(20000);
-    assert_in_range(voice_world_counts().dropped_packets, 140, 160);
+    /* it had been a second late already */
+    assert_in_range(voice_world_counts().dropped_packets, 185, 200);
     assert_int_equal(voice_world->count + voice_world_counts().dropped_packets,
                      1000);
     for (size_t i = 0; i < voice_world->count; i++) {

@@ -66,8 +66,8 @@ test_reports(void **state)
     /* not known yet, and of a place that never was */
     assert_false(voice_pacer_report(&p, p.sent + 1, 0, now));
     /* one that is late: what was heard follows, the pace does not */
-    assert_true(voice_pacer_report(&p, 2500, 100, now));
-    assert_int_equal(voice_pacer_heard(&p), 2600);
+    assert_true(voice_pacer_report(&p, 2450, 100, now));
+    assert_int_equal(voice_pacer_heard(&p), 2550);
     assert_int_equal(voice_pacer_ahead(&p), p.sent - 3000);
     /* three that agree: the player is behind */
     for (int i = 0; i < 3; i++) {
@@ -83,6 +83,27 @@ test_reports(void **state)
     assert_int_equal(voice_pacer_ahead(&p), 0);
     assert_false(voice_pacer_report(&p, p.sent - 1, 100, now));
     assert_true(voice_pacer_report(&p, p.sent, 100, now));
+}
+
+/* Who stands still is believed at once. */
+static void
+test_stuck(void **state)
+{
+    struct voice_pacer p;
+    uint64_t now = 1000;
+
+    (void) state;
+    voice_pacer_init(&p, now);
+    for (; now < 3000; now += 10)
+        fill(&p, now);
+    assert_true(voice_pacer_report(&p, 1900, 50, now));
+    assert_int_equal(fill(&p, now), 0);
+    for (; now < 4000; now += 10)
+        fill(&p, now);
+    assert_true(voice_pacer_report(&p, 1900, 50, now));
+    assert_int_equal(voice_pacer_heard(&p), 1950);
+    assert_int_equal(voice_pacer_ahead(&p), p.sent - 1950);
+    assert_int_equal(fill(&p, now), 0);
 }
 
 /* A clock that runs fast gains what a bad one does, and no more. */
@@ -111,9 +132,26 @@ test_skip(void **state)
     voice_pacer_init(&p, 1000);
     fill(&p, 1000);
     voice_pacer_skipped(&p, 3000, 4000);
+    voice_pacer_skipped(&p, 20, 4000);
     assert_int_equal(voice_pacer_ahead(&p), 0);
-    assert_int_equal(voice_pacer_heard(&p), 3140);
+    assert_int_equal(voice_pacer_heard(&p), 140);
     assert_int_equal(fill(&p, 4000), 7);
+    assert_int_equal(voice_pacer_ahead(&p), 140);
+    voice_pacer_advance(&p, 4010);
+    assert_int_equal(voice_pacer_heard(&p), 3170);
+    /* one who has to come there yet */
+    voice_pacer_skipped(&p, 1000, 4010);
+    assert_int_equal(voice_pacer_ahead(&p), 130);
+    assert_int_equal(voice_pacer_when(&p, 20, TARGET), 4010);
+    voice_pacer_sent(&p, 20, 4010);
+    voice_pacer_advance(&p, 4110);
+    assert_int_equal(voice_pacer_heard(&p), 3270);
+    assert_int_equal(voice_pacer_ahead(&p), 50);
+    voice_pacer_advance(&p, 4145);
+    assert_int_equal(voice_pacer_heard(&p), 4305);
+    assert_int_equal(voice_pacer_ahead(&p), 15);
+    assert_true(voice_pacer_report(&p, 3290, 20, 4146));
+    assert_int_equal(voice_pacer_heard(&p), 4306);
 }
 
 int
@@ -122,6 +160,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         {"R2.4 the first at once, then in time", test_first, NULL, NULL, NULL},
         {"R2.4 reports", test_reports, NULL, NULL, NULL},
+        {"R2.4 a player that stands still", test_stuck, NULL, NULL, NULL},
         {"R2.4 drift", test_drift, NULL, NULL, NULL},
         {"R2.4 what is left out", test_skip, NULL, NULL, NULL},
     };

@@ -159,9 +159,12 @@ player_step(void)
 
         if (voice_world->is_cleared && !(s->flags & VOICE_PACKET_START))
             continue; /* was under way when it was cleared */
-        if (voice_world->is_cleared || at > voice_world->end)
-            voice_world->place =
-                at < voice_world->end ? voice_world->place : at;
+        if (voice_world->is_cleared || voice_world->place == voice_world->end) {
+            voice_world->place = at;
+        } else if (at > voice_world->end) {
+            voice_world->jump_at = voice_world->end;
+            voice_world->jump_to = at;
+        }
         voice_world->is_cleared = false;
         voice_world->end = at + s->ms;
     }
@@ -173,6 +176,8 @@ player_step(void)
     }
     if (voice_world->place < voice_world->end && !voice_world->frozen)
         voice_world->place++;
+    if (voice_world->place == voice_world->jump_at)
+        voice_world->place = voice_world->jump_to;
 }
 
 void

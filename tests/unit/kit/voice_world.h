@@ -53,7 +53,8 @@ struct voice_world {
     unsigned way_ms;  /* one way */
     size_t delivered; /* packets */
     uint64_t place, end;
-    uint64_t cleared_ms; /* when the clear arrives; 0: none under way */
+    uint64_t jump_at, jump_to; /* over what never came */
+    uint64_t cleared_ms;       /* when the clear arrives; 0: none under way */
     bool is_cleared, frozen;
 };
 
