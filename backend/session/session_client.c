@@ -7,6 +7,7 @@
 
 #include "session/session_client.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "session/session_tail.h"
 #include "session/session_turns.h"
@@ -14,6 +15,9 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+
+/* A loss is seen by then: two pings of NGINX, and some. */
+#define LOSS_SEEN_MS 60000u
 
 /* One connection. It outlives its time as the present one until its last
  * call. */
@@ -42,7 +46,7 @@ back_open(struct session_client *c, const struct session_client_config *cfg)
     struct session_client_back *back = calloc(1, sizeof(*back));
     if (!back)
         return UV_ENOMEM;
-    session_tail_init(&back->tail);
+    session_tail_init(&back->tail, cfg->grace_ms + LOSS_SEEN_MS);
     back->resumes = cfg->resumes;
     back->grace_ms = cfg->grace_ms;
     back->entry.tenant = cfg->tenant;
@@ -476,6 +480,7 @@ tail_push(struct session_client *c, const char *json, size_t bytes,
         .passing = passing,
         .data = json,
         .bytes = bytes,
+        .at_ms = c->back ? clock_now_ms() : 0,
     };
 
     if (c->back)

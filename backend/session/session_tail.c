@@ -17,6 +17,7 @@
 struct session_tail_entry {
     struct session_tail_entry *next;
     uint64_t number;
+    uint64_t at_ms;
     size_t bytes;
     uint8_t opcode;
     bool passing;
@@ -32,9 +33,10 @@ queue_init(struct session_tail_queue *queue)
 }
 
 void
-session_tail_init(struct session_tail *tail)
+session_tail_init(struct session_tail *tail, unsigned keep_ms)
 {
     memset(tail, 0, sizeof(*tail));
+    tail->keep_ms = keep_ms;
     queue_init(&tail->events);
     queue_init(&tail->audio);
 }
@@ -72,6 +74,16 @@ may_be_lost(const struct session_tail_message *message)
                   == REALTIME_OUTPUT_AUDIO_DELTA;
 }
 
+/* The oldest one is not needed: one that is old itself came after it. */
+static bool
+is_past(const struct session_tail_queue *queue, uint64_t now_ms,
+        unsigned keep_ms)
+{
+    const struct session_tail_entry *next = queue->first->next;
+
+    return next && now_ms > next->at_ms && now_ms - next->at_ms > keep_ms;
+}
+
 static void
 queue_push(struct session_tail_queue *queue, struct session_tail_entry *entry)
 {
@@ -94,16 +106,19 @@ session_tail_push(struct session_tail *tail,
     entry->next = NULL;
     entry->number = number;
     entry->bytes = message->bytes;
+    entry->at_ms = message->at_ms;
     entry->opcode = message->opcode;
     entry->passing = message->passing;
     memcpy(entry->data, message->data, message->bytes);
     if (may_be_lost(message)) {
         queue_push(&tail->audio, entry);
-        while (tail->audio.bytes > SESSION_TAIL_AUDIO_BYTES)
+        while (tail->audio.bytes > SESSION_TAIL_AUDIO_BYTES
+               || is_past(&tail->audio, message->at_ms, tail->keep_ms))
             queue_drop(&tail->audio);
     } else {
         queue_push(&tail->events, entry);
-        while (tail->events.bytes > SESSION_TAIL_EVENT_BYTES)
+        while (tail->events.bytes > SESSION_TAIL_EVENT_BYTES
+               || is_past(&tail->events, message->at_ms, tail->keep_ms))
             tail->gap = queue_drop(&tail->events) + 1;
     }
     return 0;

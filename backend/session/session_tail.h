@@ -33,6 +33,7 @@ struct session_tail {
     uint64_t count; /* messages so far; each has its number */
     uint64_t mark;  /* the first that nobody could receive */
     uint64_t gap;   /* all events from this number on are here */
+    unsigned keep_ms;
 };
 
 struct session_tail_message {
@@ -40,12 +41,15 @@ struct session_tail_message {
     bool passing;   /* of its moment: it can be found, and is not told again */
     const void *data;
     size_t bytes;
+    uint64_t at_ms; /* when it was sent */
 };
 
 typedef void session_tail_h(void *arg,
                             const struct session_tail_message *message);
 
-void session_tail_init(struct session_tail *tail);
+/* What was sent longer ago than keep_ms goes, but for the last of it: that is
+ * what a client may have seen last. */
+void session_tail_init(struct session_tail *tail, unsigned keep_ms);
 void session_tail_deinit(struct session_tail *tail);
 
 /* Copies the message. 0; UV_ENOMEM: the tail has a gap now. */

@@ -15,6 +15,7 @@
 
 static struct session_tail tail;
 static char heard[65536];
+static uint64_t now_ms;
 
 static void
 on_message(void *arg, const struct session_tail_message *message)
@@ -43,6 +44,7 @@ push(const char *type, const char *id, size_t filling)
         .passing = strncmp(type, "voice.", 6) == 0,
         .data = text,
         .bytes = (size_t) n + filling + 2,
+        .at_ms = now_ms,
     };
     assert_int_equal(session_tail_push(&tail, &message), 0);
     free(text);
@@ -64,7 +66,8 @@ static int
 setup(void **state)
 {
     (void) state;
-    session_tail_init(&tail);
+    session_tail_init(&tail, 1000);
+    now_ms = 5000;
     return 0;
 }
 
@@ -141,6 +144,27 @@ test_event_cap(void **state)
     assert_true(tail.events.bytes <= SESSION_TAIL_EVENT_BYTES);
 }
 
+static void
+test_old_ones_go(void **state)
+{
+    (void) state;
+    push("response.created", "a", 100);
+    push("response.output_audio.delta", "b", 100);
+    push("response.done", "c", 100);
+    now_ms += 500;
+    push("response.created", "d", 100);
+    now_ms += 800;
+    push("response.output_audio.delta", "e", 100);
+    push("response.done", "f", 100);
+    assert_string_equal(replay("a"), "gap");
+    assert_string_equal(replay("c"), "d e f "); /* may have been seen last */
+    now_ms += 100000;
+    assert_string_equal(replay("f"), "");
+    push("session.updated", "g", 100);
+    assert_string_equal(replay("d"), "gap");
+    assert_string_equal(replay("f"), "g ");
+}
+
 /* It is not told again, but a client may have seen it last. */
 static void
 test_passing(void **state)
@@ -181,8 +205,9 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_order),     TEST(test_mark),    TEST(test_audio_cap),
-        TEST(test_event_cap), TEST(test_passing), TEST(test_binary_is_audio),
+        TEST(test_order),           TEST(test_mark),    TEST(test_audio_cap),
+        TEST(test_event_cap),       TEST(test_passing), TEST(test_old_ones_go),
+        TEST(test_binary_is_audio),
     };
 
     return cmocka_run_group_tests_name("session_tail", tests, NULL, NULL);
