@@ -79,7 +79,8 @@ static bool
 is_past(const struct session_tail_queue *queue, uint64_t now_ms,
         unsigned keep_ms)
 {
-    const struct session_tail_entry *next = queue->first->next;
+    const struct session_tail_entry *next =
+        queue->first ? queue->first->next : NULL;
 
     return next && now_ms > next->at_ms && now_ms - next->at_ms > keep_ms;
 }

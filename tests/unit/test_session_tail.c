@@ -163,6 +163,9 @@ test_old_ones_go(void **state)
     push("session.updated", "g", 100);
     assert_string_equal(replay("d"), "gap");
     assert_string_equal(replay("f"), "g ");
+    push("response.output_audio.delta", "h", SESSION_TAIL_AUDIO_BYTES);
+    push("response.done", "i", SESSION_TAIL_EVENT_BYTES);
+    assert_string_equal(replay("g"), "gap"); /* larger than all there is */
 }
 
 /* It is not told again, but a client may have seen it last. */
