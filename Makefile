@@ -175,7 +175,7 @@ $B/unit/test_speech: | $B/voiced-speech.so
 fuzz_kit := $(patsubst tests/fuzz/kit/%.c,$B/fuzz/kit/%.o,$(filter-out \
     tests/fuzz/kit/voice_%,$(wildcard tests/fuzz/kit/*.c)))
 fuzz_c := $(wildcard backend/codec/*.c) $(addprefix backend/,base/buffer.c \
-    base/clock.c base/log.c base/loop.c gate/record_stream.c \
+    base/clock.c base/log.c base/loop.c base/thread_time.c gate/record_stream.c \
     gate/stream_link.c gate/ws_opening.c gate/ws_handshake.c \
     gate/ws_receiver.c gate/crypto.c)
 fuzz_voice_c := tests/fuzz/kit/voice_nginx.c $(addprefix \
@@ -189,6 +189,9 @@ fuzz_filters_c := $(addprefix backend/session/session_,filters.c \
 fuzz_voice_up_c := $(addprefix backend/,session/session_voice_up.c \
     session/session_voice_silence.c base/loop_timer.c base/metrics.c \
     base/histogram.c)
+fuzz_voice_down_c := $(addprefix backend/session/session_voice_,down.c pump.c \
+    queue.c timeline.c answers.c text.c id.c) $(addprefix backend/base/, \
+    loop_timer.c metrics.c histogram.c)
 fuzz_nginx := $(or $(NGINX_SRC),/usr/share/nginx/src)/src
 fuzz_voice_flags := -Ingx_module -isystem $B/nginx/objs $(addprefix \
     -isystem $(fuzz_nginx)/,core event event/modules os/unix http \
@@ -201,6 +204,7 @@ $(filter $B/unit/test_fuzz_voice_%,$(replays)): $(fuzz_voice_c) | $(module)
 
 $B/fuzz/fuzz_session_filters: $(fuzz_filters_c)
 $B/fuzz/fuzz_session_voice_up: $(fuzz_voice_up_c)
+$B/fuzz/fuzz_session_voice_down: $(fuzz_voice_down_c)
 
 .SECONDARY: $(fuzz_kit)
 
@@ -224,6 +228,7 @@ $B/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_c) $(fuzz_kit) build/config.h
 	    $(if $(filter session_history,$*),$(fuzz_history_c)) \
 	    $(if $(filter session_filters,$*),$(fuzz_filters_c)) \
 	    $(if $(filter session_voice_up,$*),$(fuzz_voice_up_c)) \
+	    $(if $(filter session_voice_down,$*),$(fuzz_voice_down_c)) \
 	    $(fuzz_kit) $(DEP_LIBS) -lz
 
 module_src := $(wildcard ngx_module/*.c ngx_module/*.h ngx_module/config \
