@@ -109,7 +109,7 @@ void session_voice_down_set_target(struct session_voice_down *d,
  */
 size_t session_voice_down_clear(struct session_voice_down *d, uint64_t now_ms);
 
-/* An item that was cut. Texts are borrowed until the next clear. */
+/* An item that was cut. Texts are borrowed until a push or clear. */
 struct session_voice_cut {
     const char *response_id; /* as for on_started */
     const char *item_id;
