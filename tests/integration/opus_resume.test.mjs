@@ -20,7 +20,7 @@ test(`R1 an Opus client cut ${cuts} times amid answers hears the rest of them`,
         const { client, conn } = await openOpus(t, env, { path: PATH });
         const { session_id: id, resume_grace_ms: grace } = client.voice;
         assert.ok(grace > 0);
-        assert.ok(client.voice.resume_token);
+        assert.match(client.voice.resume_token, /^[0-9a-f]{32}$/);
         for (let i = 0; i < cuts; i++) {
             const token = client.voice.resume_token;
             const { id: response, first } = await ask(client, 4000);

@@ -11,7 +11,8 @@
 //     await client.comeBack();           another connection, the same session
 //
 // It sends voice.stats first of all, every second (statsMs), and after
-// voice.playout.clear (`stats: false`: never). `clears` holds where the player was at each clear.
+// voice.playout.clear (`stats: false`: never; statsWithout: names left out).
+// `clears` holds where the player was at each clear.
 
 import WebSocket from 'ws';
 import { Talker } from './client.mjs';
@@ -51,11 +52,12 @@ export class OpusClient extends Talker {
 
     constructor({ port, host = '127.0.0.1', tls, path = '/v1/realtime?model=gpt-realtime',
         protocols = [OPUS, 'realtime'], headers = {}, key, stats = true, statsMs = 1000,
-        encoder = {} }) {
+        statsWithout = [], encoder = {} }) {
         super();
         this.target = { port, host, tls, protocols,
             headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers } };
         this.stats = stats;
+        this.statsWithout = statsWithout;
         this.#encoder = new OpusEncoder(encoder);
         this.#timer = setInterval(() => this.#tick(), statsMs).unref();
         this.opened = this.#open(path);
@@ -183,6 +185,7 @@ export class OpusClient extends Talker {
             jitter_ms: Math.round(this.player.jitter()), underruns: underruns - since.underruns,
             loss: expected > 0 ? (lost - since.lost) / expected : 0,
             played_ms: this.player.playedMs(), ...fields };
+        this.statsWithout.forEach((name) => delete stats[name]);
         this.send(stats);
         this.told.push(stats);
         this.#reported = { underruns, packets, lost };

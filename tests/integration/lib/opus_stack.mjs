@@ -42,16 +42,23 @@ const quiet = { type: 'server_vad', threshold: 0.5, prefix_padding_ms: 300,
 
 // A client and the upstream's end of its session. `turn` changes the turn
 // detection, which interrupts and answers nothing by itself; null leaves it.
-export async function openOpus(t, { up, stack }, { turn = {}, ...options } = {}) {
-    const client = await OpusClient.connect(t, { port: stack.nginx.port,
-        path: '/v1/realtime?model=m', ...options });
-    await client.next('voice.session');
-    await client.next('session.created');
-    const conn = await up.nextConnection();
+export async function openOpus(t, env, { turn = {}, ...options } = {}) {
+    // One after the other: the upstream's connections come in that order.
+    const mine = (env.opening ?? Promise.resolve()).then(() => connect(t, env, options));
+    env.opening = mine.catch(() => {});
+    const { client, conn } = await mine;
     if (turn) {
         await client.update({ audio: { input: { turn_detection: { ...quiet, ...turn } } } });
     }
     return { client, conn };
+}
+
+async function connect(t, { up, stack }, options) {
+    const client = await OpusClient.connect(t, { port: stack.nginx.port,
+        path: '/v1/realtime?model=m', ...options });
+    await client.next('voice.session');
+    await client.next('session.created');
+    return { client, conn: await up.nextConnection() };
 }
 
 // Has the model speak; gives the response's id when its first audio is here,
