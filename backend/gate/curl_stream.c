@@ -15,7 +15,7 @@
 #include "gate/curl_stream.h"
 
 #include "gate/curl_cache.h"
-#include "gate/curl_loop.h"
+#include "gate/curl_hub.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -44,11 +44,12 @@ struct curl_stream {
     void *arg;
     uv_loop_t *uv;
     CURL *easy;
-    struct curl_loop curl;       /* has its turns while it connects */
+    struct curl_hub *hub;        /* has its turns while it connects */
+    struct curl_hub_user user;   /* of easy, at the hub */
     uv_timer_t again;            /* a turn's rest, or a fault to tell */
     uv_poll_t poll;              /* once connected */
     bool polling;                /* `poll` is a handle */
-    unsigned parts;              /* to be closed: curl, again, poll */
+    unsigned parts;              /* to be closed: again, poll */
     int events;                  /* what poll waits for */
     bool broken;                 /* a send failed */
     bool paused;                 /* nothing is read */
@@ -93,12 +94,6 @@ on_handle_closed(uv_handle_t *handle)
     part_gone(handle->data);
 }
 
-static void
-on_curl_closed(void *arg)
-{
-    part_gone(arg);
-}
-
 void
 curl_stream_close(struct curl_stream *s)
 {
@@ -107,9 +102,9 @@ curl_stream_close(struct curl_stream *s)
     s->state = STREAM_CLOSED;
     if (s->polling) /* before curl closes its descriptor */
         uv_close((uv_handle_t *) &s->poll, on_handle_closed);
-    curl_multi_remove_handle(s->curl.multi, s->easy);
+    curl_hub_remove(s->hub, s->easy);
     curl_easy_cleanup(s->easy);
-    curl_loop_close(&s->curl);
+    curl_hub_unref(&s->hub);
     uv_close((uv_handle_t *) &s->again, on_handle_closed);
 }
 
@@ -121,7 +116,6 @@ lost(struct curl_stream *s, enum curl_stream_fault fault, const char *why)
     s->state = STREAM_LOST;
     if (s->polling)
         uv_poll_stop(&s->poll);
-    curl_loop_stop(&s->curl);
     uv_timer_stop(&s->again);
     s->handlers.on_lost(s->arg, fault, why);
 }
@@ -281,7 +275,6 @@ connected(struct curl_stream *s)
         lost(s, CURL_STREAM_NO_CONNECT, "no socket");
         return;
     }
-    curl_loop_stop(&s->curl);
     s->poll.data = s;
     s->polling = true;
     s->parts++;
@@ -326,25 +319,17 @@ connect_failed(struct curl_stream *s, CURLcode code)
 }
 
 static void
-on_curl_turn(void *arg)
+on_curl_done(void *arg, CURLcode code)
 {
     struct curl_stream *s = arg;
-    int left;
-    CURLMsg *message;
 
-    while (s->state == STREAM_CONNECTING
-           && (message = curl_multi_info_read(s->curl.multi, &left)) != NULL) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        if (message->data.result == CURLE_OK)
-            connected(s);
-        else
-            connect_failed(s, message->data.result);
-    }
+    if (s->state != STREAM_CONNECTING)
+        return;
+    if (code == CURLE_OK)
+        connected(s);
+    else
+        connect_failed(s, code);
 }
-
-static const struct curl_loop_handlers curl_handlers = {on_curl_turn,
-                                                        on_curl_closed};
 
 /*
  * The name and the password are told apart from the URL: curl quotes an URL
@@ -428,7 +413,7 @@ static void
 stream_free(struct curl_stream *s)
 {
     curl_easy_cleanup(s->easy);
-    curl_loop_deinit(&s->curl);
+    curl_hub_unref(&s->hub);
     free(s);
 }
 
@@ -444,18 +429,18 @@ curl_stream_open(struct curl_stream **sp, const struct curl_stream_config *cfg,
     s->handlers = *handlers;
     s->arg = arg;
     s->last = &s->first;
-    int result = curl_loop_init(&s->curl, &curl_handlers, s);
-    if (!result)
-        result = s->easy ? curl_configure(s, cfg) : UV_ENOMEM;
+    s->user = (struct curl_hub_user){on_curl_done, s};
+    s->hub = curl_hub_ref(s->uv);
+    int result = s->easy && s->hub ? curl_configure(s, cfg) : UV_ENOMEM;
+    if (!result) /* wants its first turn */
+        result = curl_hub_add(s->hub, s->easy, &s->user);
     if (result) {
         stream_free(s);
         return result;
     }
-    s->parts = 2; /* curl, again */
-    curl_loop_start(&s->curl, s->uv);
+    s->parts = 1; /* again */
     uv_timer_init(s->uv, &s->again);
     s->again.data = s;
-    curl_multi_add_handle(s->curl.multi, s->easy); /* wants its first turn */
     *sp = s;
     return 0;
 }
