@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define PCM_SAMPLES_MAX 14400u /* 600 ms; more is encoded ahead */
+#define PCM_SAMPLES_MAX 4800u /* 200 ms; more is encoded ahead */
 #define FRAMES_PER_RUN  8u     /* encoded in one turn of the loop */
 #define ENCODE_AGAIN_MS 5u     /* ... and when there are more ahead */
 #define BATCH_MS        40u    /* sent together, where that much is ahead */
