@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build, root } from '../../integration/lib/paths.mjs';
+import { parsePrometheus } from '../../integration/lib/prometheus.mjs';
 import { readStat, rssAnonKb } from '../../integration/lib/process.mjs';
 
 export const benchClient = join(build, 'bench/bench-client');
@@ -46,6 +47,11 @@ export function median(values) {
     const sorted = [...values].sort((a, b) => a - b);
     const half = sorted.length >> 1;
     return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+export async function metricsOf({ target }) {
+    const answer = await fetch(`http://${target}/metrics`);
+    return parsePrometheus(await answer.text());
 }
 
 export function demand(condition, what, line) {

@@ -5,9 +5,8 @@
 // { id: value }, with further figures for the reader under `notes`.
 
 import { sleep, until } from '../../integration/lib/process.mjs';
-import { parsePrometheus } from '../../integration/lib/prometheus.mjs';
 import { audioRows } from './audio.mjs';
-import { Client, anonKb, cpuSeconds, demand, median } from './measure.mjs';
+import { Client, anonKb, cpuSeconds, demand, median, metricsOf } from './measure.mjs';
 import { httpStack, ourStack, parkedStack, remoteStack, scoped, slowUpstream,
     tunnelStack } from './stacks.mjs';
 
@@ -324,11 +323,6 @@ async function starts({ target, ca }, count, seed) {
 }
 
 // Samples of /metrics by name.
-async function metricsOf({ target }) {
-    const answer = await fetch(`http://${target}/metrics`);
-    return parsePrometheus(await answer.text());
-}
-
 async function warmStart({ quick, rounds }) {
     return scoped(async scope => {
         const upstream = await slowUpstream(scope, DELAY_MS);

@@ -212,17 +212,21 @@ export async function remoteStack(scope, upstream, { links }) {
 // voiced before a Realtime server at a port, without TLS; nobody listens there
 // but while a load runs. One loop: so many sessions share one as on a machine
 // that is full.
-export async function talkStack(scope, { port, opus, settings }) {
+export async function talkStack(scope, { port, opus }) {
     const voiced = await Voiced.start(scope, { auth: 'none', env: { BENCH_KEY: 'bench-key' },
         settings: { ...limits, loops: 1, log: { level: 'warn' },
             upstream: { talk: { url: `ws://127.0.0.1:${port}/v1/realtime?model={model}`,
                 key_env: 'BENCH_KEY' } },
-            warm: { links: 0, secrets: 0 }, ...settings } });
+            warm: { links: 0, secrets: 0 } } });
     const front = await nginx(scope, ({ port: own }) => `
         upstream voice { server unix:${voiced.socket}; }
         server {
             listen 127.0.0.1:${own} backlog=4096;
             access_log off;
+            location = /metrics {
+                include voice_params;
+                fastcgi_pass voice;
+            }
             location = /v1/realtime {
                 voice_opus on bitrate=${opus.bitrate} ptime=${opus.ptime}ms fec=on dtx=off
                     complexity=${opus.complexity};
