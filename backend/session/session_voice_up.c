@@ -74,6 +74,7 @@ struct session_voice_up {
     uint64_t jitter_us;   /* mean, sixteenfold */
     uint64_t spare_us;    /* of audio that may come now */
     uint64_t spared_us;   /* when that was counted; 0: never */
+    uint64_t paused_us;   /* of audio that has come in this pause */
     uint64_t told_us;     /* the last error; 0: none */
     uint64_t untold;      /* packets refused since */
     uint64_t past_lost;   /* of connections before this one */
@@ -378,9 +379,12 @@ spare_take(struct session_voice_up *up, size_t samples, uint64_t now_us)
         up->spare_us = most_us;
     if (now_us > up->spared_us)
         up->spared_us = now_us;
-    if (up->spare_us < audio_us)
+    if (up->spare_us < audio_us
+        || (up->silence.paused
+            && up->paused_us + audio_us > SESSION_VOICE_PAUSED_MS * 1000ull))
         return false;
     up->spare_us -= audio_us;
+    up->paused_us += audio_us;
     return true;
 }
 
@@ -521,6 +525,8 @@ session_voice_up_pause(struct session_voice_up *up, bool paused)
 {
     uint64_t now_us = clock_now_us();
 
+    if (!up->silence.paused)
+        up->paused_us = 0;
     session_voice_silence_pause(&up->silence, paused, now_us);
     timer_arm(up, now_us);
 }

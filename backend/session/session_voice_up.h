@@ -18,7 +18,9 @@
  * SESSION_SILENCE_FILL_MS is ever due at once; what a packet claims beyond
  * that is left out. Audio that was really sent may come faster (a file), by
  * SESSION_VOICE_BURST_MS, and then at SESSION_VOICE_SPEED times real time;
- * packets beyond that are refused.
+ * packets beyond that are refused. While the model takes none, those that have
+ * been read already are taken up to SESSION_VOICE_PAUSED_MS: appends are a
+ * thousand times as large as a packet can be small, and wait in memory.
  */
 
 #ifndef VOICE_SESSION_VOICE_UP_H
@@ -31,9 +33,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_VOICE_BURST_MS 300000u /* five minutes */
-#define SESSION_VOICE_SPEED    4u
-#define SESSION_VOICE_ERROR_MS 1000u /* between two errors */
+#define SESSION_VOICE_BURST_MS  300000u /* five minutes */
+#define SESSION_VOICE_SPEED     4u
+#define SESSION_VOICE_PAUSED_MS 60000u /* more than one read of speech has */
+#define SESSION_VOICE_ERROR_MS  1000u  /* between two errors */
 
 /* Most samples of one append; what is longer comes as several. */
 #define SESSION_VOICE_APPEND_SAMPLES 2880u
@@ -96,7 +99,8 @@ void session_voice_up_speech(struct session_voice_up *up, bool speaking);
 /* Turns are taken by hand (turn_detection null): no silence is fed. */
 void session_voice_up_set_manual(struct session_voice_up *up, bool manual);
 
-/* The model's link is full: no silence is fed, nor made up for later. */
+/* The model's link is full: no silence is fed, nor made up for later, and the
+ * client is read no more. */
 void session_voice_up_pause(struct session_voice_up *up, bool paused);
 
 /* Packets since this was last asked: those that never came, and all. */

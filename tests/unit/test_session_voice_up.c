@@ -560,6 +560,34 @@ test_faster_than_time(void **state)
 /* --- its owner */
 
 /* The client comes back with a stream of its own; counts go on. */
+/* What has been read already when the model is full waits as text. */
+static void
+test_paused(void **state)
+{
+    struct voice_up_rig rig;
+    const uint8_t body[] = {0x19}; /* two frames of 60 ms, nothing in them */
+    size_t most = SESSION_VOICE_PAUSED_MS * 24;
+
+    (void) state;
+    voice_up_begin(&rig, NULL);
+    for (int again = 0; again < 2; again++) {
+        size_t before = rig.samples;
+
+        session_voice_up_pause(rig.up, true);
+        session_voice_up_pause(rig.up, true);
+        for (int i = 0; i < 1000; i++)
+            voice_up_send(&rig, 0, body, sizeof body, 2880);
+        assert_in_range(rig.samples - before, most - 2880, most);
+        session_voice_up_pause(rig.up, false);
+    }
+    assert_string_equal(rig.code[0], "audio_too_fast");
+    size_t before = rig.samples;
+    for (int i = 0; i < 100; i++)
+        voice_up_send(&rig, VOICE_PACKET_START, body, sizeof body, 2880);
+    assert_int_equal(rig.samples - before, 100 * 2880);
+    voice_up_end(&rig);
+}
+
 static void
 test_restart(void **state)
 {
@@ -661,6 +689,7 @@ main(void)
         TEST("no more is filled in than time passes", test_amplification),
         TEST("nor in crumbs", test_amplification_of_crumbs),
         TEST("faster than time", test_faster_than_time),
+        TEST("packets while the model takes none", test_paused),
         TEST("another connection", test_restart),
         TEST("destroyed by a handler", test_destroy_inside),
         TEST("jitter of arrival", test_jitter),
