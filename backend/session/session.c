@@ -372,7 +372,7 @@ on_limits_look(void *arg)
 {
     const struct session *s = arg;
 
-    return s->down.calm.stirred_ms;
+    return session_down_stirred_ms(&s->down);
 }
 
 static void

@@ -555,3 +555,9 @@ session_client_get_voice(const struct session_client *c,
     else
         *out = (struct session_voice_figures){0};
 }
+
+uint64_t
+session_client_heard_ms(const struct session_client *c)
+{
+    return c->voice ? session_voice_heard_ms(c->voice) : 0;
+}

@@ -141,4 +141,7 @@ void session_client_get_stats(const struct session_client *c,
 struct session_voice_figures;
 void session_client_get_voice(const struct session_client *c,
                               struct session_voice_figures *out);
+/* When it last heard an answer that waits here to be played; 0: never. */
+uint64_t session_client_heard_ms(const struct session_client *c);
+
 #endif

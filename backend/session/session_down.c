@@ -220,12 +220,23 @@ session_down_note_event(struct session_down *down,
     session_turns_up(&down->turns, peek, now_us);
 }
 
+uint64_t
+session_down_stirred_ms(const struct session_down *down)
+{
+    uint64_t heard_ms = session_client_heard_ms(down->client);
+
+    return heard_ms > down->calm.stirred_ms ? heard_ms : down->calm.stirred_ms;
+}
+
 bool
 session_down_is_calm(const struct session_down *down)
 {
+    uint64_t now_ms = clock_now_ms();
+
     return down->phase == DOWN_OPEN
            && session_client_queued_bytes(down->client) == 0
-           && session_calm_holds(&down->calm, clock_now_ms());
+           && session_client_heard_ms(down->client) + SESSION_CALM_MS <= now_ms
+           && session_calm_holds(&down->calm, now_ms);
 }
 
 static void

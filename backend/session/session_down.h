@@ -96,7 +96,11 @@ void session_down_note_up(struct session_down *down, uint64_t took_us);
 void session_down_note_event(struct session_down *down,
                              const struct realtime_peek *peek);
 
-/* No turn is under way and nothing waits for the client. */
+/* When a turn last went on, in an answer that is being played too. */
+uint64_t session_down_stirred_ms(const struct session_down *down);
+
+/* No turn is under way and nothing waits for the client, nor is an answer being
+ * played out of the gateway. */
 bool session_down_is_calm(const struct session_down *down);
 
 #endif

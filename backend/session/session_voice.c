@@ -33,6 +33,7 @@ struct session_voice {
     struct session_bargein bargein;
     struct session_heard heard;
     struct speech_gate gate;
+    uint64_t heard_ms; /* when something was last played */
     bool closed;
     bool unheard; /* an answer has started that no report has reached */
 };
@@ -151,6 +152,9 @@ on_down_started(void *arg, const char *response_id)
 static void
 on_down_stopped(void *arg, const char *response_id)
 {
+    struct session_voice *v = arg;
+
+    v->heard_ms = clock_now_ms();
     buffer_send(arg, VOICE_BUFFER_STOPPED, response_id);
 }
 
@@ -319,6 +323,7 @@ on_cleared(void *arg, const char *clear_id, const char *response_id)
     struct session_voice *v = arg;
     char text[VOICE_EVENT_BYTES];
 
+    v->heard_ms = clock_now_ms();
     event_send(v, text, voice_clear_write(text, clear_id), true);
     buffer_send(v, VOICE_BUFFER_CLEARED, response_id);
     speech_gate_forget(&v->gate);
@@ -564,6 +569,14 @@ session_voice_get_figures(const struct session_voice *v,
         .interruptions = v->bargein.count,
         .quality = session_health_level(&v->health),
     };
+}
+
+uint64_t
+session_voice_heard_ms(const struct session_voice *v)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    return session_voice_down_is_heard(v->down, now_ms) ? now_ms : v->heard_ms;
 }
 
 unsigned

@@ -90,6 +90,10 @@ struct session_voice_figures {
 void session_voice_get_figures(const struct session_voice *v,
                                struct session_voice_figures *out);
 
+/* When the client last heard something, by all we know: now, while an answer is
+ * played or waits for it. 0: nothing yet. */
+uint64_t session_voice_heard_ms(const struct session_voice *v);
+
 /* What the client was told to buffer. */
 unsigned session_voice_buffer_ms(const struct session_voice *v);
 

@@ -421,8 +421,7 @@ session_voice_down_heard(struct session_voice_down *d, uint64_t place_ms)
 }
 
 bool
-session_voice_down_is_playing(const struct session_voice_down *d,
-                              uint64_t now_ms)
+session_voice_down_is_heard(const struct session_voice_down *d, uint64_t now_ms)
 {
     const struct session_voice_pump *p = &d->pump;
     struct voice_pacer pacer = p->pacer;
@@ -433,8 +432,7 @@ session_voice_down_is_playing(const struct session_voice_down *d,
     if (p->state != PUMP_PAUSED)
         voice_pacer_advance(&pacer, now_ms);
     for (unsigned i = 0; i < p->answers.count; i++)
-        if (!p->answers.list[i].done
-            || p->answers.list[i].end_ms > voice_pacer_heard(&pacer))
+        if (p->answers.list[i].end_ms > voice_pacer_heard(&pacer))
             return true;
     return false;
 }
@@ -443,6 +441,18 @@ uint64_t
 session_voice_down_begun_ms(const struct session_voice_down *d)
 {
     return d->pump.begun_ms;
+}
+
+bool
+session_voice_down_is_playing(const struct session_voice_down *d,
+                              uint64_t now_ms)
+{
+    const struct session_voice_answers *answers = &d->pump.answers;
+
+    for (unsigned i = 0; i < answers->count; i++)
+        if (!answers->list[i].done)
+            return true;
+    return session_voice_down_is_heard(d, now_ms);
 }
 
 void

@@ -128,10 +128,11 @@ int session_voice_down_heard(struct session_voice_down *d, uint64_t place_ms);
 void session_voice_down_discard(struct session_voice_down *d,
                                 struct realtime_span response_id, bool on);
 
-/* Something waits or, by all we know, is being played. */
+/* Something waits or, by all we know, is being played; or more is to come. */
+bool session_voice_down_is_heard(const struct session_voice_down *d,
+                                 uint64_t now_ms);
 bool session_voice_down_is_playing(const struct session_voice_down *d,
                                    uint64_t now_ms);
-
 /* Where on the timeline the response begins that on_started told of last. */
 uint64_t session_voice_down_begun_ms(const struct session_voice_down *d);
 
@@ -142,7 +143,6 @@ struct session_voice_down_counts {
 };
 void session_voice_down_get_counts(const struct session_voice_down *d,
                                    struct session_voice_down_counts *out);
-
 /* Without a loop: when to call run next (UINT64_MAX: not needed). */
 uint64_t session_voice_down_due(const struct session_voice_down *d);
 void session_voice_down_run(struct session_voice_down *d, uint64_t now_ms);

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define PCM_SAMPLES_MAX 4800u /* 200 ms; more is encoded ahead */
-#define FRAMES_PER_RUN  8u     /* encoded in one turn of the loop */
-#define ENCODE_AGAIN_MS 5u     /* ... and when there are more ahead */
-#define BATCH_MS        40u    /* sent together, where that much is ahead */
+#define FRAMES_PER_RUN  8u    /* encoded in one turn of the loop */
+#define ENCODE_AGAIN_MS 5u    /* ... and when there are more ahead */
+#define BATCH_MS        40u   /* sent together, where that much is ahead */
 #define BATCH_TARGET_MS 120u
 #define BATCH_LEAST_MS  20u
 #define GRID_MS         10u   /* sessions of a loop wake together */
