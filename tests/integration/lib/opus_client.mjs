@@ -10,6 +10,7 @@
 //     client.log                         [{ at, packet } | { at, event }] in order
 //     await client.comeBack();           another connection, the same session
 //
+// `dialect: 'beta'`: events of the API are not looked at.
 // It sends voice.stats first of all, every second (statsMs), and after
 // voice.playout.clear (`stats: false`: never; statsWithout: names left out).
 // `clears` holds where the player was at each clear.
@@ -52,9 +53,10 @@ export class OpusClient extends Talker {
 
     constructor({ port, host = '127.0.0.1', tls, path = '/v1/realtime?model=gpt-realtime',
         protocols = [OPUS, 'realtime'], headers = {}, key, stats = true, statsMs = 1000,
-        statsWithout = [], encoder = {} }) {
+        statsWithout = [], encoder = {}, ws = {}, dialect = 'ga' }) {
         super();
-        this.target = { port, host, tls, protocols,
+        this.dialect = dialect;
+        this.target = { port, host, tls, protocols, ws,
             headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers } };
         this.stats = stats;
         this.statsWithout = statsWithout;
@@ -64,9 +66,9 @@ export class OpusClient extends Talker {
     }
 
     #open(path) {
-        const { port, host, tls, protocols, headers } = this.target;
+        const { port, host, tls, protocols, headers, ws } = this.target;
         const socket = new WebSocket(`${tls ? 'wss' : 'ws'}://${host}:${port}${path}`, protocols,
-            { headers, perMessageDeflate: false, ...tls });
+            { headers, perMessageDeflate: false, ...tls, ...ws });
         this.socket = socket;
         this.path = path;
         socket.on('upgrade', (response) => { this.responseHeaders = response.headers; });
@@ -119,7 +121,11 @@ export class OpusClient extends Talker {
     receive(event) {
         this.#problems.push(...checkNoAudio(event));
         if (!isExtension(event)) {
-            super.receive(event);
+            if (this.dialect === 'ga') {
+                super.receive(event);
+            } else {
+                this.push(event);
+            }
             return;
         }
         const wrong = checkExtension(event);

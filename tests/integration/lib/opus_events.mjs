@@ -42,7 +42,7 @@ export function checkExtension(event) {
 
 // What no event of such a connection may hold.
 export function checkNoAudio(event) {
-    const audio = event.type === 'response.output_audio.delta' ||
+    const audio = /^response\.(output_)?audio\.delta$/.test(event.type) ||
         event.item?.content?.some?.((part) => part.audio !== undefined);
     return audio ? [`${event.type} has audio`] : [];
 }
