@@ -38,7 +38,8 @@ struct session_bargein_handlers {
     void (*on_cleared)(void *arg, const char *clear_id,
                        const char *response_id);
     /* So much of the item was heard, at least 1 ms; the model is to be told.
-     * Runs in session_bargein_report or in the timer. */
+     * Runs in session_bargein_report and in the timer; of an interruption that
+     * another one overtakes, in speech, sure and clear. */
     void (*on_truncate)(void *arg, const struct session_voice_cut *cut,
                         uint64_t heard_ms);
 };
