@@ -33,6 +33,7 @@ struct session_voice_down {
     struct pcm_text_reader reader;
     bool full_logged;
     bool cut_reported; /* cut_ms is what the client said */
+    bool cut_rests;    /* silence was the last that left before */
     unsigned rtt_ms;
     unsigned delay;  /* samples from what is encoded to what is heard */
     uint64_t cut_ms; /* the place that was heard at the last clear */
@@ -327,6 +328,8 @@ session_voice_down_played(struct session_voice_down *d, uint64_t place_ms,
     if (d->pump.state == PUMP_PAUSED)
         return;
     session_voice_pump_clock(&d->pump, now_ms);
+    if (d->pump.rests && place_ms > session_voice_pump_sent(&d->pump))
+        place_ms = session_voice_pump_sent(&d->pump);
     if (voice_pacer_report(&d->pump.pacer, place_ms, d->rtt_ms, now_ms))
         session_voice_down_run(d, now_ms);
 }
@@ -373,6 +376,7 @@ session_voice_down_clear(struct session_voice_down *d, uint64_t now_ms)
     session_voice_pump_clock(&d->pump, now_ms);
     d->cut_ms = voice_pacer_heard(&d->pump.pacer);
     d->cut_reported = false;
+    d->cut_rests = d->pump.rests;
     count = session_voice_pump_cut(&d->pump, now_ms);
     d->reader = (struct pcm_text_reader){0};
     session_voice_down_run(d, now_ms);
@@ -410,9 +414,12 @@ int
 session_voice_down_heard(struct session_voice_down *d, uint64_t place_ms)
 {
     const struct session_voice_timeline *t = &d->pump.timeline;
+    uint64_t most_ms = t->cut_to / SESSION_VOICE_SAMPLES_PER_MS;
 
+    if (d->cut_rests && place_ms > most_ms)
+        place_ms = most_ms;
     if (place_ms < t->cut_from / SESSION_VOICE_SAMPLES_PER_MS
-        || place_ms > t->cut_to / SESSION_VOICE_SAMPLES_PER_MS)
+        || place_ms > most_ms)
         return UV_EINVAL;
     if (!d->cut_reported || place_ms > d->cut_ms)
         d->cut_ms = place_ms;

@@ -79,8 +79,8 @@ void session_voice_down_response_done(struct session_voice_down *d,
                                       struct realtime_span response_id,
                                       uint64_t now_ms);
 
-/* The connection takes packets again. What would have left over 2 s before is
- * dropped, oldest first; its numbers and time pass. */
+/* The connection takes packets again. What is later than 2 s, by this or by the
+ * client's reports, is dropped, oldest first; its numbers and time pass. */
 void session_voice_down_resume(struct session_voice_down *d, uint64_t now_ms);
 
 /* There is no connection, or one again: time stands still meanwhile, nothing

@@ -155,6 +155,7 @@ packet_pass(struct session_voice_pump *p,
         voice_packet_stamp(&p->stamp, &number, samples_48k);
     else
         voice_packet_pass(&p->stamp, samples_48k);
+    p->rests = packet->bytes == 0 || (packet->flags & VOICE_PACKET_REST);
     session_voice_timeline_sent(
         &p->timeline, packet->ms * SESSION_VOICE_SAMPLES_PER_MS, dropped);
     session_voice_queue_pop(&p->queue);

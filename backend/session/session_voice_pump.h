@@ -53,6 +53,8 @@ struct session_voice_pump {
     enum session_voice_pump_state state;
     unsigned target_ms;
     bool start_next;     /* the next packet bears START */
+    bool rests;          /* what left last was silence: a player's clock runs
+                            on, beyond all that was sent */
     uint64_t push_ms;    /* when something came last */
     uint64_t idle_ms;    /* since when nothing waits; 0: something does */
     uint64_t time_place; /* one who was sent all in time would be here */

@@ -193,6 +193,30 @@ test_way_stalls(void **state)
     assert_in_range(cut.heard_ms, voice_world->place - 8, voice_world->place);
 }
 
+/* In a silence that is not sent a player's place runs on beyond all that it
+ * was sent, and so do its reports. */
+static void
+test_rest(void **state)
+{
+    struct session_voice_down_config cfg = voice_world_config();
+    struct session_voice_cut cut;
+
+    cfg.opus.dtx = true;
+    voice_world_teardown(state);
+    voice_world_make(&cfg);
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 500), 0);
+    voice_world->quiet = true;
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 500), 0);
+    voice_world_run(2000);
+    session_voice_down_played(voice_world->down, 1900, voice_world->now);
+    assert_int_equal(
+        session_voice_down_clear(voice_world->down, voice_world->now), 1);
+    assert_int_equal(session_voice_down_heard(voice_world->down, 2000), 0);
+    assert_true(session_voice_down_cut(voice_world->down, 0, &cut));
+    assert_in_range(cut.heard_ms, 990, 1000);
+    assert_false(cut.whole); /* more might have come */
+}
+
 static void
 test_items(void **state)
 {
@@ -391,6 +415,7 @@ main(void)
         T("R2.4 lies", test_lies),
         T("R2.4 a player behind", test_behind),
         T("R2.4 a stall that only the player sees", test_way_stalls),
+        T("R2.4 interrupted in a silence", test_rest),
         T("R2.4 items", test_items),
         T("R2.4 ids", test_ids),
         T("R2.4 many parts", test_many),
