@@ -55,15 +55,16 @@ play_push(struct talk_session *session, uint32_t timestamp, bool starts,
 
 /* --- sending */
 
+/* reply_to: a member with its comma, or "". */
 static int
-tell(struct talk_session *session, uint64_t now_ns)
+tell(struct talk_session *session, const char *reply_to, uint64_t now_ns)
 {
-    char text[FRAME_ROOM + 256];
+    char text[FRAME_ROOM + 512];
     int bytes = snprintf(text + FRAME_ROOM, sizeof(text) - FRAME_ROOM,
-                         "{\"type\":\"voice.stats\",\"rtt_ms\":20,"
-                         "\"jitter_ms\":2,\"loss\":0,\"underruns\":0,"
+                         "{\"type\":\"voice.stats\",%s\"rtt_ms\":1,"
+                         "\"jitter_ms\":1,\"loss\":0,\"underruns\":0,"
                          "\"played_ms\":%.1f}",
-                         play_place(session, now_ns) / 48.0);
+                         reply_to, play_place(session, now_ns) / 48.0);
 
     session->tell_ns = now_ns + TELL_NS;
     return bench_ws_send(&session->ws, BENCH_WS_TEXT,
@@ -141,7 +142,7 @@ talk_client_turn(struct talk_session *session, uint64_t now_ns)
     }
     if (!options->plain && session->tell_ns <= now_ns
         && session->ws.state == BENCH_WS_OPEN)
-        tell(session, now_ns);
+        tell(session, "", now_ns);
     return session->ws.state == BENCH_WS_OPEN ? session->due_ns : UINT64_MAX;
 }
 
@@ -201,10 +202,26 @@ delta_taken(struct talk_session *session)
         frame_taken(session, session->down.taken);
 }
 
+/* The report after a clear names it. */
+static void
+reply_make(const struct talk_session *session, char reply[160])
+{
+    static const char key[] = "\"event_id\":\"";
+    const char *id = strstr(session->head, key);
+
+    reply[0] = '\0';
+    if (id) {
+        id += sizeof(key) - 1;
+        snprintf(reply, 160, "\"reply_to\":\"%.*s\",", (int) strcspn(id, "\""),
+                 id);
+    }
+}
+
 static void
 cleared(struct talk_session *session)
 {
     uint64_t now = bench_now_ns();
+    char reply[160];
     uint32_t place = play_place(session, now);
 
     session->play_at = session->play_end = place;
@@ -213,7 +230,8 @@ cleared(struct talk_session *session)
     session->heard_ms = session->answer_heard && place > session->answer_at
                             ? (place - session->answer_at) / 48.0
                             : 0;
-    tell(session, now);
+    reply_make(session, reply);
+    tell(session, reply, now);
 }
 
 static void

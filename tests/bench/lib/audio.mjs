@@ -199,7 +199,7 @@ async function directOnce(stack, options) {
 async function opusMemory({ quick }) {
     return scoped(async scope => {
         const stack = await audioStack(scope);
-        const [first, sessions] = quick ? [10, 30] : [10, 60];
+        const [first, sessions] = quick ? [10, 40] : [10, 60];
         const client = await talking(stack, { sessions, first, speed: 6, deltaMs: 200,
             seconds: 0 });
         const few = await pssMost(stack, 4);
