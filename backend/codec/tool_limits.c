@@ -134,8 +134,9 @@ line_end(struct tool_lines *l)
     int result = l->has_byte ? 0 : line_begin(l);
 
     if (!result && line_is_shown(l)) {
-        tool_limits_clean((char *) l->text.data + l->line_begin,
-                          l->text.bytes - l->line_begin);
+        if (l->text.bytes > l->line_begin)
+            tool_limits_clean((char *) l->text.data + l->line_begin,
+                              l->text.bytes - l->line_begin);
         if (l->chars > l->cfg.max_chars) {
             l->cut_lines++;
             result = buffer_printf(&l->text, "… [%" PRIu64 " more characters]",
