@@ -236,6 +236,13 @@ tool_root_stat_equal(const struct tool_root_stat *a,
            && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
+bool
+tool_root_stat_is_settled(const struct tool_root_stat *st, int64_t now_ns)
+{
+    return now_ns - st->mtime_ns >= TOOL_ROOT_SETTLED_NS
+           && now_ns - st->ctime_ns >= TOOL_ROOT_SETTLED_NS;
+}
+
 const char *
 tool_root_error_text(int error)
 {

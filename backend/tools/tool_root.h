@@ -70,6 +70,11 @@ int tool_root_stat(const struct tool_root *root, const char *path, size_t bytes,
 bool tool_root_stat_equal(const struct tool_root_stat *a,
                           const struct tool_root_stat *b);
 
+/* A change within the clock of the file system would not be seen: what has
+ * just changed is not to be remembered. now_ns: since 1970. */
+#define TOOL_ROOT_SETTLED_NS 50000000
+bool tool_root_stat_is_settled(const struct tool_root_stat *st, int64_t now_ns);
+
 /* What went wrong, as a sentence for a model. */
 const char *tool_root_error_text(int error);
 

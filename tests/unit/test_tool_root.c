@@ -279,6 +279,22 @@ test_r3_2_stat_tells_change(void **state)
 }
 
 static void
+test_r3_2_what_just_changed_is_not_settled(void **state)
+{
+    const int64_t at = 1000000000;
+    struct tool_root_stat st = {.mtime_ns = at, .ctime_ns = at};
+
+    (void) state;
+    assert_false(tool_root_stat_is_settled(&st, at));
+    assert_false(tool_root_stat_is_settled(&st, at + 49999999));
+    assert_true(tool_root_stat_is_settled(&st, at + 50000000));
+    st.mtime_ns = 0; /* set by hand: the change of that is younger */
+    assert_false(tool_root_stat_is_settled(&st, at + 1000));
+    st.mtime_ns = at * 10; /* of the future */
+    assert_false(tool_root_stat_is_settled(&st, at * 2));
+}
+
+static void
 test_r3_1_parent(void **state)
 {
     char name[TOOL_ROOT_NAME_MAX];
@@ -431,6 +447,7 @@ main(void)
         TEST(test_r3_1_neither_file_nor_directory),
         TEST(test_r3_2_stat_tells_change),
         TEST(test_r3_1_parent),
+        cmocka_unit_test(test_r3_2_what_just_changed_is_not_settled),
         TEST(test_r3_1_races),
         TEST(test_what_is_no_root),
         TEST(test_r3_1_slash),
