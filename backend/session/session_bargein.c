@@ -82,11 +82,27 @@ patience_ms(const struct session_bargein *b)
     return ms > SESSION_BARGEIN_MAX_MS ? SESSION_BARGEIN_MAX_MS : ms;
 }
 
+/* Of each response that had begun to be played, or the one that was next. */
+static void
+cleared_tell(struct session_bargein *b)
+{
+    struct session_voice_cut cut, last;
+    bool found = session_voice_down_cut(b->down, 0, &last);
+
+    crypto_id("event_", b->clear_id);
+    b->handlers->on_cleared(b->arg, b->clear_id, found ? last.response_id : "");
+    for (size_t i = 1; i < b->cuts; i++) {
+        if (!session_voice_down_cut(b->down, i, &cut) || cut.sent_ms == 0
+            || strcmp(cut.response_id, last.response_id) == 0)
+            continue;
+        b->handlers->on_cleared(b->arg, NULL, cut.response_id);
+        last = cut;
+    }
+}
+
 static void
 interrupt(struct session_bargein *b, uint64_t now_ms)
 {
-    struct session_voice_cut cut;
-
     settle(b); /* the one before: the session may end by it */
     if (!b->timer)
         return;
@@ -95,9 +111,7 @@ interrupt(struct session_bargein *b, uint64_t now_ms)
     b->state = BARGEIN_AWAITING;
     b->count++;
     loop_timer_start(b->timer, patience_ms(b), 0);
-    bool found = session_voice_down_cut(b->down, 0, &cut);
-    crypto_id("event_", b->clear_id);
-    b->handlers->on_cleared(b->arg, b->clear_id, found ? cut.response_id : "");
+    cleared_tell(b);
 }
 
 void

@@ -34,7 +34,8 @@ struct session_health;
 
 struct session_bargein_handlers {
     /* The audio of that response was dropped; now. The client's report of it
-     * names the id. May run inside any call but init and deinit. */
+     * names the id; NULL: of another one, by the same clear. May run inside any
+     * call but init and deinit. */
     void (*on_cleared)(void *arg, const char *clear_id,
                        const char *response_id);
     /* So much of the item was heard, at least 1 ms; the model is to be told.

@@ -324,7 +324,8 @@ on_cleared(void *arg, const char *clear_id, const char *response_id)
     char text[VOICE_EVENT_BYTES];
 
     v->heard_ms = clock_now_ms();
-    event_send(v, text, voice_clear_write(text, clear_id), true);
+    if (clear_id)
+        event_send(v, text, voice_clear_write(text, clear_id), true);
     buffer_send(v, VOICE_BUFFER_CLEARED, response_id);
     speech_gate_forget(&v->gate);
 }

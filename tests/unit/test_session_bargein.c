@@ -26,6 +26,7 @@ static struct {
     uint64_t now_ms;
     unsigned packets;
     unsigned cleared;
+    unsigned more; /* responses of the same clear */
     char clear_id[64];
     char response[64];
     unsigned truncates;
@@ -48,8 +49,10 @@ static void
 on_cleared(void *arg, const char *clear_id, const char *response_id)
 {
     (void) arg;
-    rig.cleared++;
-    snprintf(rig.clear_id, sizeof(rig.clear_id), "%s", clear_id);
+    rig.cleared += clear_id != NULL;
+    rig.more += clear_id == NULL;
+    if (clear_id)
+        snprintf(rig.clear_id, sizeof(rig.clear_id), "%s", clear_id);
     snprintf(rig.response, sizeof(rig.response), "%s", response_id);
 }
 
@@ -357,6 +360,22 @@ test_the_client_does_it(void **state)
     assert_int_equal(rig.heard_ms, 1);
 }
 
+/* The client has begun to hear the second of three. */
+static void
+test_two_responses(void **state)
+{
+    (void) state;
+    answer("\"resp_1\"", "\"item_1\"", 200);
+    answer("\"resp_1\"", "\"item_2\"", 100);
+    answer("\"resp_2\"", "\"item_3\"", 1000);
+    answer("\"resp_3\"", "\"item_4\"", 1000);
+    pass(240); /* to the end of the first, as it is ahead by 100 ms */
+    speech(true);
+    assert_int_equal(rig.cleared, 1);
+    assert_int_equal(rig.more, 1);
+    assert_string_equal(rig.response, "resp_2");
+}
+
 static void
 test_twice(void **state)
 {
@@ -431,6 +450,7 @@ main(void)
         TEST(test_nothing_was_heard),
         TEST(test_all_was_heard),
         TEST(test_the_client_does_it),
+        TEST(test_two_responses),
         TEST(test_twice),
         TEST(test_the_end),
         TEST(test_the_end_inside),
