@@ -199,6 +199,7 @@ part_done(struct session_voice *v, const struct realtime_peek *peek)
     session_voice_down_part_done(v->down, &part, clock_now_ms());
 }
 
+/* Of a model that names no response in its deltas any end is that of all. */
 static void
 response_done(struct session_voice *v, const struct realtime_peek *peek)
 {
@@ -210,6 +211,8 @@ response_done(struct session_voice *v, const struct realtime_peek *peek)
     if (id)
         session_voice_down_response_done(
             v->down, (struct realtime_span){id, strlen(id)}, clock_now_ms());
+    session_voice_down_response_done(v->down, (struct realtime_span){0},
+                                     clock_now_ms());
     free(id);
     json_decref(response);
 }

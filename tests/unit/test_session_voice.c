@@ -115,25 +115,41 @@ turn(unsigned ms)
     "{\"type\":\"response.output_audio.delta\",\"event_id\":\"event_1\","      \
     "\"response_id\":\"resp_1\",\"item_id\":\"item_1\",\"output_index\":0,"    \
     "\"content_index\":0,\"delta\":\""
+#define HEAD_UNNAMED                                                           \
+    "{\"type\":\"response.output_audio.delta\",\"event_id\":\"event_1\","      \
+    "\"item_id\":\"item_1\",\"output_index\":0,"                               \
+    "\"content_index\":0,\"delta\":\""
 
-/* So many ms of an answer come at once. */
 static void
-answer(unsigned ms)
+answer_as(const char *begin, unsigned ms)
 {
-    size_t bytes = ms * 48u, head = sizeof(HEAD) - 1;
+    size_t bytes = ms * 48u, head = strlen(begin);
     size_t chars = base64_encoded_bytes(bytes);
     uint8_t *pcm = malloc(bytes);
     char *text = malloc(head + chars + 2);
 
     for (size_t i = 0; i < bytes; i++)
         pcm[i] = (uint8_t) (i * 31);
-    memcpy(text, HEAD, head);
+    memcpy(text, begin, head);
     base64_encode(text + head, pcm, bytes);
     memcpy(text + head + chars, "\"}", 2);
     assert_true(
         session_voice_down_event(rig.voice, text, head + chars + 2, NULL));
     free(text);
     free(pcm);
+}
+
+/* So many ms of an answer come at once. */
+static void
+answer(unsigned ms)
+{
+    answer_as(HEAD, ms);
+}
+
+static void
+say(const char *json)
+{
+    assert_false(session_voice_down_event(rig.voice, json, strlen(json), NULL));
 }
 
 /* One after the other. */
@@ -219,6 +235,32 @@ test_closed(void **state)
     assert_int_equal(rig.sessions, 1);
 }
 
+/* Interrupted, whatever the model names: the rest of that answer is thrown
+ * away, and the next one is heard. */
+static void
+test_next_answer(void **state)
+{
+    static const char *const heads[] = {HEAD, HEAD_UNNAMED};
+    unsigned packets;
+
+    (void) state;
+    session_voice_attached(rig.voice, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        answer_as(heads[i], 5000);
+        turn(50);
+        say("{\"type\":\"input_audio_buffer.speech_started\"}");
+        packets = rig.packets;
+        answer_as(heads[i], 500);
+        turn(50);
+        assert_int_equal(rig.packets, packets);
+        say("{\"type\":\"response.done\",\"response\":{\"id\":\"resp_1\"}}");
+        answer_as(heads[i], 500);
+        turn(50);
+        assert_true(rig.packets > packets);
+        say("{\"type\":\"response.done\",\"response\":{\"id\":\"resp_1\"}}");
+    }
+}
+
 int
 main(void)
 {
@@ -228,6 +270,7 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_comes_back_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_answer, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
