@@ -336,8 +336,10 @@ session_client_open(struct session_client *c,
     if (result)
         LOG(WARN, c->cfg.id, "event=no_resume error=\"%s\"",
             uv_strerror(result));
-    if (c->voice)
+    if (c->voice) {
         session_voice_attached(c->voice, c->back ? cfg->token : NULL);
+        session_voice_begin(c->voice);
+    }
     return 0;
 }
 
@@ -434,6 +436,8 @@ attached(struct session_client *c, const struct session_return *coming)
     if (c->voice)
         session_voice_attached(c->voice, coming->token);
     session_tail_replay(&back->tail, coming->from, on_missed, c);
+    if (c->voice)
+        session_voice_begin(c->voice);
     if (c->paused)
         stream_link_pause(&c->stream->link, true);
     c->handlers->on_attached(c->arg);

@@ -417,7 +417,13 @@ session_voice_attached(struct session_voice *v, const char *token)
     session_voice_up_restart(v->up);
     /* the one before may be there still, and take no more */
     session_voice_down_pause(v->down, true, clock_now_ms());
-    session_voice_down_pause(v->down, false, clock_now_ms());
+}
+
+void
+session_voice_begin(struct session_voice *v)
+{
+    if (!v->closed)
+        session_voice_down_pause(v->down, false, clock_now_ms());
 }
 
 void

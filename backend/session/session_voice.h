@@ -58,8 +58,10 @@ void session_voice_close(struct session_voice *v);
 void session_voice_destroy(struct session_voice **vp);
 
 /* There is a connection, the first or another; the client is told with which
- * token (NULL: none) it may come back. */
+ * token (NULL: none) it may come back. Then it is told what it has missed, and
+ * then its audio begins. */
 void session_voice_attached(struct session_voice *v, const char *token);
+void session_voice_begin(struct session_voice *v);
 /* There is none: time stands still for what is played. */
 void session_voice_detached(struct session_voice *v);
 

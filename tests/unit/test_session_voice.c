@@ -152,6 +152,13 @@ say(const char *json)
     assert_false(session_voice_down_event(rig.voice, json, strlen(json), NULL));
 }
 
+static void
+attach(const char *token)
+{
+    session_voice_attached(rig.voice, token);
+    session_voice_begin(rig.voice);
+}
+
 /* One after the other. */
 static void
 test_comes_back(void **state)
@@ -159,7 +166,7 @@ test_comes_back(void **state)
     unsigned packets;
 
     (void) state;
-    session_voice_attached(rig.voice, "token");
+    attach("token");
     answer(5000);
     turn(100);
     assert_int_equal(rig.sessions, 1);
@@ -169,7 +176,7 @@ test_comes_back(void **state)
     packets = rig.packets;
     turn(100);
     assert_int_equal(rig.packets, packets);
-    session_voice_attached(rig.voice, "other");
+    attach("other");
     turn(100);
     assert_int_equal(rig.sessions, 2);
     assert_int_equal(rig.starts, 2);
@@ -184,14 +191,14 @@ test_comes_back_over_a_stall(void **state)
     unsigned packets;
 
     (void) state;
-    session_voice_attached(rig.voice, "token");
+    attach("token");
     answer(5000);
     turn(100);
     rig.stalled = true;
     turn(200);
     packets = rig.packets;
     rig.stalled = false;
-    session_voice_attached(rig.voice, "other");
+    attach("other");
     turn(100);
     assert_true(rig.packets > packets + 2);
     assert_int_equal(rig.starts, 2);
@@ -204,11 +211,11 @@ test_comes_back_early(void **state)
     unsigned packets;
 
     (void) state;
-    session_voice_attached(rig.voice, "token");
+    attach("token");
     answer(5000);
     turn(100);
     packets = rig.packets;
-    session_voice_attached(rig.voice, "other");
+    attach("other");
     turn(50);
     assert_true(rig.packets > packets + 2);
     assert_int_equal(rig.starts, 2);
@@ -220,7 +227,7 @@ test_closed(void **state)
     unsigned packets;
 
     (void) state;
-    session_voice_attached(rig.voice, NULL);
+    attach(NULL);
     answer(5000);
     turn(50);
     session_voice_close(rig.voice);
@@ -228,7 +235,7 @@ test_closed(void **state)
     packets = rig.packets;
     session_voice_writable(rig.voice);
     session_voice_packet(rig.voice, "\x11\1\0\0\0\0\0\0\x0b\x06", 10);
-    session_voice_attached(rig.voice, NULL);
+    attach(NULL);
     turn(100);
     assert_int_equal(rig.packets, packets);
     assert_int_equal(rig.appends, 0);
@@ -244,7 +251,7 @@ test_next_answer(void **state)
     unsigned packets;
 
     (void) state;
-    session_voice_attached(rig.voice, NULL);
+    attach(NULL);
     for (unsigned i = 0; i < 2; i++) {
         answer_as(heads[i], 5000);
         turn(50);
