@@ -354,20 +354,28 @@ talk_answer_turn(struct talk_peer *peer, uint64_t now_ns)
                                                           : a->due_ns;
 }
 
-/* The first answer is as if it had begun a random while ago, so that sessions
- * are not in step. */
+/* Sessions are not in step: the first answer is as if it had begun a random
+ * while ago; a fast one begins a random while later, or all of them would come
+ * at once. */
 void
 talk_answer_start(struct talk_peer *peer, uint64_t now_ns)
 {
     struct talk_answer *a = &peer->answer;
-    unsigned all = talk.options->answer_ms / TALK_FRAME_MS;
+    const struct talk_options *options = talk.options;
+    unsigned all = options->answer_ms / TALK_FRAME_MS;
+    unsigned frames = options->delta_ms / TALK_FRAME_MS;
 
     a->at = (unsigned) (talk_random() * talk.speech.frames);
+    if (options->speed > 1) {
+        a->phase = TALK_HEARD;
+        a->due_ns =
+            now_ns + (uint64_t) (talk_random() * options->answer_ms * MS);
+        return;
+    }
     answer_begin(peer, now_ns);
-    a->due_ns += (uint64_t) (talk_random() * talk.options->delta_ms * MS);
+    a->due_ns += (uint64_t) (talk_random() * options->delta_ms * MS);
     if (a->interrupt_ns)
         return;
-    unsigned frames = talk.options->delta_ms / TALK_FRAME_MS;
     a->left -= (unsigned) (talk_random() * (all / frames - 1)) * frames;
     a->began_ns = a->due_ns - (all - a->left) * (TALK_FRAME_MS * MS);
 }

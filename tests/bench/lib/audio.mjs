@@ -202,11 +202,11 @@ async function opusMemory({ quick }) {
         const [first, sessions] = quick ? [10, 40] : [10, 60];
         const client = await talking(stack, { sessions, first, speed: 6, deltaMs: 200,
             seconds: 0 });
-        const few = await pssMost(stack, 4);
+        const few = await pssMost(stack, 12);
         client.go();
         const line = await client.phase();
         demand(line.failed === 0 && line.ready === sessions, 'sessions failed', line);
-        const many = await pssMost(stack, quick ? 6 : 12);
+        const many = await pssMost(stack, 14);
         client.go();
         const end = await client.phase();
         await client.finish();

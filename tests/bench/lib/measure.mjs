@@ -32,9 +32,10 @@ export function cpuSeconds(...pids) {
     return ticks / TICKS_PER_SECOND;
 }
 
-// What a process has of memory, its part of what it shares included.
+// What a process has of memory that no file backs, its part of what it shares
+// included: programs and libraries are shared with whoever else runs them.
 export function pssKb(pid) {
-    const [, kb] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+    const [, kb] = /^Pss_Anon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
     return Number(kb);
 }
 
