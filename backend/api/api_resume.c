@@ -90,6 +90,19 @@ answer_refusal(struct gate_request *rq, int result)
                   "There is no session to resume.", "resume");
 }
 
+/* A session keeps the kind of audio that it began with. */
+static enum api_protocol
+resumed_protocol(struct gate_request *rq, bool opus)
+{
+    if (!opus)
+        return api_protocol(rq, false);
+    if (api_offers_opus(rq))
+        return API_PROTOCOL_OPUS;
+    api_error(rq, 400, "unsupported_subprotocol",
+              "This session speaks voice.opus.v1.", "Sec-WebSocket-Protocol");
+    return API_PROTOCOL_REFUSED;
+}
+
 static void
 on_decided(struct gate_request *rq, void *arg)
 {
@@ -100,14 +113,10 @@ on_decided(struct gate_request *rq, void *arg)
         free(c);
         return;
     }
-    /* A session keeps the kind of audio that it began with. */
-    enum api_protocol protocol = api_protocol(rq, c->coming.opus);
+    enum api_protocol protocol = resumed_protocol(rq, c->coming.opus);
+
     c->task.run = on_arrival;
-    if (c->coming.opus && protocol != API_PROTOCOL_OPUS)
-        api_error(rq, 400, "unsupported_subprotocol",
-                  "This session speaks voice.opus.v1.",
-                  "Sec-WebSocket-Protocol");
-    else if (protocol != API_PROTOCOL_REFUSED)
+    if (protocol != API_PROTOCOL_REFUSED)
         c->fd = api_upgrade(rq, protocol, c->id, c->coming.token);
     loop_post(c->loop, &c->task);
 }

@@ -47,6 +47,13 @@ api_client_dialect(struct gate_request *rq)
     return DIALECT_OPENAI;
 }
 
+bool
+api_offers_opus(struct gate_request *rq)
+{
+    return api_list_has(gate_param(rq, "HTTP_SEC_WEBSOCKET_PROTOCOL"),
+                        OPUS_PROTOCOL);
+}
+
 enum api_protocol
 api_protocol(struct gate_request *rq, bool opus_served)
 {

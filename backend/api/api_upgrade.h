@@ -25,6 +25,10 @@ enum api_protocol {
  * is served. Who offers voice.opus.v1 alone where it is not is answered 400. */
 enum api_protocol api_protocol(struct gate_request *rq, bool opus_served);
 
+/* Whether voice.opus.v1 is offered, wherever in the list: a session that is
+ * resumed keeps the kind of audio that it began with. */
+bool api_offers_opus(struct gate_request *rq);
+
 /* Answers 101 and takes the descriptor; `token` (X-Voice-Resume) may be NULL.
  * >= 0, or UV_E*; rq is gone in any case. */
 int api_upgrade(struct gate_request *rq, enum api_protocol protocol,

@@ -33,6 +33,7 @@ struct session_client_back {
     struct session_resume *resumes;
     uv_timer_t timer;
     unsigned grace_ms;
+    uint64_t until_ms; /* it is awaited; clock_now_ms */
     bool is_expecting; /* on its way */
 };
 
@@ -99,7 +100,19 @@ detach(struct session_client *c)
     session_tail_set_mark(&back->tail);
     if (c->voice)
         session_voice_detached(c->voice);
+    back->until_ms = clock_now_ms() + back->grace_ms;
     uv_timer_start(&back->timer, on_grace_over, back->grace_ms, 0);
+}
+
+/* Who said he would come has not: the time that was left goes on, however
+ * often he says so. */
+static void
+detach_on(struct session_client_back *back)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    uv_timer_start(&back->timer, on_grace_over,
+                   back->until_ms > now_ms ? back->until_ms - now_ms : 0, 0);
 }
 
 /* --- what a connection reports; one that is no longer the present one has
@@ -460,9 +473,8 @@ session_client_attach(struct session_client *c,
         fd = -1;
     }
     if (fd < 0 || stream_open(c, fd)) {
-        if (!c->stream) /* the time may be over since */
-            uv_timer_start(&c->back->timer, on_grace_over, c->back->grace_ms,
-                           0);
+        if (!c->stream)
+            detach_on(c->back);
         return false;
     }
     if (old)

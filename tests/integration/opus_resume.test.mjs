@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import WebSocket from 'ws';
 import { appended, ask, openOpus, startOpus } from './lib/opus_stack.mjs';
 import { count } from './lib/paths.mjs';
 import { sleep, until } from './lib/process.mjs';
@@ -71,4 +72,31 @@ test('R1 who comes back late to a finished answer hears its rest', async (t) => 
     const heard = client.packets.filter(({ timestamp }) => timestamp >= first)
         .reduce((sum, packet) => sum + packet.samples / 48, 0);
     assert.ok(heard > 1900, `${heard} ms of 2500`);
+});
+
+// What comes of offering these to a session whose client is gone.
+async function offer(port, client, protocols) {
+    const { resume_token: token } = client.voice;
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/v1/realtime?resume=${token}` +
+        `&after=${client.events.at(-1).event_id}`, protocols);
+    const answer = await new Promise((done) => {
+        socket.once('unexpected-response', (_, response) => done(response.statusCode));
+        socket.once('open', () => done(socket.protocol));
+    });
+    socket.on('error', () => {});
+    const closed = new Promise((done) => socket.once('close', done));
+    socket.close();
+    await closed;
+    return answer;
+}
+
+test('R1 a session keeps the kind of sound that it began with', async (t) => {
+    const env = await startOpus(t);
+    const { port } = env.stack.nginx;
+    const { client } = await openOpus(t, env, { path: PATH });
+    client.socket.terminate();
+    await until(() => env.stack.voiced.log().includes('event=client_detached'));
+    assert.equal(await offer(port, client, ['realtime']), 400);
+    assert.equal(await offer(port, client, []), 400);
+    assert.equal(await offer(port, client, ['realtime', 'voice.opus.v1']), 'voice.opus.v1');
 });

@@ -260,7 +260,7 @@ export class OpusClient extends Talker {
             await cut;
         }
         this.closed = null;
-        const { event_id: after } = this.events.findLast(({ type }) => !type.startsWith('voice.'));
+        const { event_id: after } = this.events.at(-1);
         await this.#open(`/v1/realtime?resume=${this.voice.resume_token}&after=${after}`);
     }
 
