@@ -273,9 +273,10 @@ session_turns_heard(struct session_turns *turns, uint64_t at_us)
 
     if (!a || !a->sent_us || a->heard_us || !a->turn.end_us)
         return;
-    a->heard_us = at_us;
+    /* Reports are in milliseconds, the way back is half of a mean. */
+    a->heard_us = at_us > a->sent_us ? at_us : a->sent_us;
     if (a->phase == ANSWER_OVER)
-        voice_tell(t, true, at_us);
+        voice_tell(t, true, a->heard_us);
 }
 
 /* A response beside the conversation answers nobody's turn. */

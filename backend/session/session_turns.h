@@ -62,7 +62,8 @@ bool session_turns_down(struct session_turns *turns, struct session_event *e,
                         uint64_t (*now_us)(void));
 void session_turns_sent(struct session_turns *turns, uint64_t now_us);
 
-/* The client began to play the answer then, by its own word. */
+/* The client began to play the answer then, by its own word; not before it was
+ * sent. */
 void session_turns_heard(struct session_turns *turns, uint64_t at_us);
 
 /* The client's way: round trip of the network (0: not known), and what it

@@ -228,6 +228,26 @@ test_r8_a_turn(void **state)
     assert_int_equal(f.rtt_us, 60 * MS);
 }
 
+/* What a client's word and half its round trip make of it is no better than
+ * they are. */
+static void
+test_r8_nothing_is_heard_before_it_is_sent(void **state)
+{
+    struct mark heard = mark_of(V2V("turn_end", "heard", "false"));
+
+    (void) state;
+    speak(1000, 1280);
+    stopped(1000);
+    response("created", "r1", "");
+    session_turns_heard(&turns, now);
+    now += 200 * MS;
+    delta("output_audio", "r1");
+    session_turns_sent(&turns, now);
+    session_turns_heard(&turns, now - 3 * MS);
+    response("done", "r1", "");
+    assert_told(heard, 1, 200);
+}
+
 /* Until its end a turn is not told; one that was cut is told apart. */
 static void
 test_r7_1_an_interrupted_turn_is_labelled(void **state)
@@ -529,6 +549,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_r8_a_turn),
+        TEST(test_r8_nothing_is_heard_before_it_is_sent),
         TEST(test_r7_1_an_interrupted_turn_is_labelled),
         TEST(test_r7_1_no_sound_is_no_answer),
         TEST(test_r8_a_tool_call_is_part_of_the_wait),
