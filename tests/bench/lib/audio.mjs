@@ -107,7 +107,7 @@ async function relay({ quick, rounds }) {
         const stack = await audioStack(scope);
         const load = { plain: true, sessions: 200, seconds: quick ? 3 : 5 };
         const taken = [];
-        for (let i = 0; i < Math.min(rounds, 3); i++) {
+        for (let i = 0; i < Math.min(rounds, 2); i++) {
             taken.push(await talkOnce(stack, { ...load, seed: i + 1 }));
         }
         const of = read => median(taken.map(read));
@@ -138,7 +138,7 @@ async function opusLoad({ quick, rounds }) {
         const ceilings = [ceilingOf(stack.wav)];
         const load = { sessions: Math.round(ceilings[0] / 2), seconds: quick ? 4 : 6 };
         const taken = [];
-        for (let i = 0; i < Math.min(rounds, 4); i++) {
+        for (let i = 0; i < Math.min(rounds, 3); i++) {
             const found = await talkOnce(stack, { ...load, seed: i + 1 });
             ceilings.push(ceilingOf(stack.wav));
             taken.push({ ...found, ratio: 2 * found.perCore / (ceilings.at(-2) + ceilings.at(-1)) });
