@@ -442,14 +442,14 @@ test_desk(void **state)
     sprintf(json, "{\"type\":\"input_audio_buffer.append\",\"audio\":\"%s\"}",
             audio);
     peek(json, &p);
-    for (unsigned i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < 25; i++) {
         session_levels_up(&other, &p);
         speak(&rig, 4000, 1000);
     }
     up(&rig, COMMIT);
     down(&rig, COMMITTED);
     rig_turn(&rig);
-    assert_int_equal(rig.levels.sum[LEVELS_USER].ms, 60000);
+    assert_int_equal(rig.levels.sum[LEVELS_USER].ms, 25000);
     rig.gone = false;
     session_levels_close(&other, on_gone, &rig);
     for (int i = 0; i < 2000 && !rig.gone; i++) {
