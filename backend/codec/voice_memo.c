@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * A magnitude plus 132 as a float has, in exponent and four bits of mantissa,
+ * just the eight segments of sixteen steps that the mu-law is: no table and no
+ * branch, so that the compiler makes vectors of it.
+ */
+
 #include "codec/voice_memo.h"
 
 #include "codec/pcm.h"
@@ -7,154 +13,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_BYTES 5u
-#define STEPS      89
-
-static const int16_t steps[STEPS] = {
-    7,     8,     9,     10,    11,    12,    13,    14,    16,    17,
-    19,    21,    23,    25,    28,    31,    34,    37,    41,    45,
-    50,    55,    60,    66,    73,    80,    88,    97,    107,   118,
-    130,   143,   157,   173,   190,   209,   230,   253,   279,   307,
-    337,   371,   408,   449,   494,   544,   598,   658,   724,   796,
-    876,   963,   1060,  1166,  1282,  1411,  1552,  1707,  1878,  2066,
-    2272,  2499,  2749,  3024,  3327,  3660,  4026,  4428,  4871,  5358,
-    5894,  6484,  7132,  7845,  8630,  9493,  10442, 11487, 12635, 13899,
-    15289, 16818, 18500, 20350, 22385, 24623, 27086, 29794, 32767,
-};
-static const int8_t moves[8] = {-1, -1, -1, -1, 2, 4, 6, 8};
-
-struct adpcm {
-    int predictor;
-    int index;
-};
-
-static int
-clamp(int value, int least, int most)
-{
-    if (value < least)
-        return least;
-    return value > most ? most : value;
-}
-
-/* What a code means moves both sides alike. */
-static int
-code_apply(struct adpcm *a, unsigned code)
-{
-    int step = steps[a->index];
-    int difference = step >> 3;
-
-    if (code & 4)
-        difference += step;
-    if (code & 2)
-        difference += step >> 1;
-    if (code & 1)
-        difference += step >> 2;
-    if (code & 8)
-        difference = -difference;
-    a->predictor = clamp(a->predictor + difference, INT16_MIN, INT16_MAX);
-    a->index = clamp(a->index + moves[code & 7], 0, STEPS - 1);
-    return a->predictor;
-}
-
-static unsigned
-sample_encode(struct adpcm *a, int sample)
-{
-    int difference = sample - a->predictor;
-    int step = steps[a->index];
-    unsigned code = 0;
-
-    if (difference < 0) {
-        code = 8;
-        difference = -difference;
-    }
-    for (unsigned bit = 4; bit > 0; bit >>= 1, step >>= 1) {
-        if (difference < step)
-            continue;
-        code |= bit;
-        difference -= step;
-    }
-    code_apply(a, code);
-    return code;
-}
-
-/* --- blocks */
-
-static size_t
-block_bytes(size_t samples)
-{
-    return HEAD_BYTES + (samples + 1) / 2;
-}
-
-static size_t
-block_samples(const uint8_t *block)
-{
-    return (size_t) block[0] << 8 | block[1];
-}
+#define PIECE_SAMPLES 480u
+#define BIAS          132
+#define SEGMENT_BITS  19u         /* below the four bits of mantissa */
+#define SEGMENT_FIRST (134u << 4) /* of 128, 2^7 */
+#define STEP_MIDDLE   (1u << 18)
 
 static void
-block_write(struct voice_memo *memo, uint8_t *to, const int16_t *pcm,
-            size_t samples)
+compress(uint8_t *to, const int16_t *pcm, size_t samples)
 {
-    struct adpcm a = {memo->predictor, memo->index};
-    uint8_t *at = to + HEAD_BYTES;
+    float biased[PIECE_SAMPLES];
+    uint32_t bits[PIECE_SAMPLES];
 
-    to[0] = (uint8_t) (samples >> 8);
-    to[1] = (uint8_t) samples;
-    to[2] = (uint8_t) ((uint16_t) memo->predictor >> 8);
-    to[3] = (uint8_t) memo->predictor;
-    to[4] = memo->index;
-    for (size_t i = 0; i < samples; i += 2) {
-        unsigned code = sample_encode(&a, pcm[i]);
-
-        if (i + 1 < samples)
-            code |= sample_encode(&a, pcm[i + 1]) << 4;
-        *at++ = (uint8_t) code;
-    }
-    memo->predictor = (int16_t) a.predictor;
-    memo->index = (uint8_t) a.index;
-}
-
-static void
-block_read(int16_t *to, const uint8_t *block)
-{
-    struct adpcm a = {(int16_t) (block[2] << 8 | block[3]), block[4]};
-    size_t samples = block_samples(block);
-
-    block += HEAD_BYTES;
     for (size_t i = 0; i < samples; i++)
-        to[i] = (int16_t) code_apply(&a, block[i / 2] >> (i % 2 * 4) & 15);
+        biased[i] = (float) (abs(pcm[i]) + BIAS);
+    memcpy(bits, biased, samples * sizeof(bits[0]));
+    for (size_t i = 0; i < samples; i++) {
+        uint32_t code = (bits[i] >> SEGMENT_BITS) - SEGMENT_FIRST;
+
+        code = code > 127 ? 127 : code;
+        to[i] = (uint8_t) (code | ((uint32_t) pcm[i] >> 24 & 0x80));
+    }
 }
 
-/* --- the memo */
+static void
+expand(int16_t *to, const uint8_t *codes, size_t samples)
+{
+    for (size_t i = 0; i < samples; i++) {
+        uint32_t bits =
+            ((codes[i] & 127u) + SEGMENT_FIRST) << SEGMENT_BITS | STEP_MIDDLE;
+        float biased;
+
+        memcpy(&biased, &bits, sizeof(biased));
+        int magnitude = (int) biased - BIAS;
+        to[i] = (int16_t) (codes[i] & 0x80 ? -magnitude : magnitude);
+    }
+}
 
 void
 voice_memo_init(struct voice_memo *memo, bool pcm)
 {
     *memo = (struct voice_memo){.pcm = pcm};
-    buffer_init(&memo->blocks, SIZE_MAX / 2);
+    buffer_init(&memo->kept, SIZE_MAX / 2);
 }
 
 void
 voice_memo_clear(struct voice_memo *memo)
 {
-    buffer_deinit(&memo->blocks);
-    voice_memo_init(memo, memo->pcm);
+    buffer_deinit(&memo->kept);
 }
 
 void
 voice_memo_push_pcm(struct voice_memo *memo, const int16_t *pcm, size_t samples)
 {
     while (samples > 0) {
-        size_t n = samples < VOICE_MEMO_BLOCK_SAMPLES
-                       ? samples
-                       : VOICE_MEMO_BLOCK_SAMPLES;
-        uint8_t *room = buffer_reserve(&memo->blocks, block_bytes(n));
+        size_t n = samples < PIECE_SAMPLES ? samples : PIECE_SAMPLES;
+        uint8_t *room = buffer_reserve(&memo->kept, n);
 
         if (!room)
             return;
-        block_write(memo, room, pcm, n);
-        buffer_commit(&memo->blocks, block_bytes(n));
-        memo->audio_bytes += n * 2;
+        compress(room, pcm, n);
+        buffer_commit(&memo->kept, n);
         pcm += n;
         samples -= n;
     }
@@ -163,59 +82,47 @@ voice_memo_push_pcm(struct voice_memo *memo, const int16_t *pcm, size_t samples)
 void
 voice_memo_push_bytes(struct voice_memo *memo, const void *data, size_t bytes)
 {
-    if (buffer_append(&memo->blocks, data, bytes) == 0)
-        memo->audio_bytes += bytes;
+    (void) buffer_append(&memo->kept, data, bytes);
 }
 
-static void
-blocks_trim(struct voice_memo *memo, size_t most_bytes)
+size_t
+voice_memo_bytes(const struct voice_memo *memo)
 {
-    while (memo->audio_bytes > most_bytes) {
-        size_t samples = block_samples(memo->blocks.data);
-
-        buffer_consume(&memo->blocks, block_bytes(samples));
-        memo->audio_bytes -= samples * 2;
-    }
+    return memo->kept.bytes * (memo->pcm ? 2 : 1);
 }
 
 void
 voice_memo_trim(struct voice_memo *memo, size_t most_bytes)
 {
-    if (memo->audio_bytes <= most_bytes)
-        return;
-    if (memo->pcm) {
-        blocks_trim(memo, most_bytes);
-        return;
-    }
-    buffer_consume(&memo->blocks, memo->audio_bytes - most_bytes);
-    memo->audio_bytes = most_bytes;
+    size_t most = most_bytes / (memo->pcm ? 2 : 1);
+
+    if (memo->kept.bytes > most)
+        buffer_consume(&memo->kept, memo->kept.bytes - most);
 }
 
 static void
-blocks_read(const struct voice_memo *memo, uint8_t *to)
+pcm_read(const struct voice_memo *memo, uint8_t *to)
 {
-    const uint8_t *block = memo->blocks.data;
-    const uint8_t *end = block + memo->blocks.bytes;
-    int16_t pcm[VOICE_MEMO_BLOCK_SAMPLES];
+    int16_t pcm[PIECE_SAMPLES];
 
-    while (block < end) {
-        size_t samples = block_samples(block);
+    for (size_t at = 0; at < memo->kept.bytes; at += PIECE_SAMPLES) {
+        size_t left = memo->kept.bytes - at;
+        size_t n = left < PIECE_SAMPLES ? left : PIECE_SAMPLES;
 
-        block_read(pcm, block);
-        pcm_to_le(to, pcm, samples);
-        to += samples * 2;
-        block += block_bytes(samples);
+        expand(pcm, memo->kept.data + at, n);
+        pcm_to_le(to + at * 2, pcm, n);
     }
 }
 
 uint8_t *
 voice_memo_read(const struct voice_memo *memo)
 {
-    uint8_t *audio = memo->audio_bytes ? malloc(memo->audio_bytes) : NULL;
+    size_t bytes = voice_memo_bytes(memo);
+    uint8_t *audio = bytes ? malloc(bytes) : NULL;
 
     if (audio && memo->pcm)
-        blocks_read(memo, audio);
+        pcm_read(memo, audio);
     else if (audio)
-        memcpy(audio, memo->blocks.data, memo->audio_bytes);
+        memcpy(audio, memo->kept.data, bytes);
     return audio;
 }

@@ -15,8 +15,8 @@
 
 #include "base/loop.h"
 
-#define LEVEL_DESK_BLOCK 131072   /* bytes that are handed over together */
-#define LEVEL_DESK_ALL   4194304  /* waiting, of all loops */
+#define LEVEL_DESK_BLOCK 131072  /* bytes that are handed over together */
+#define LEVEL_DESK_ALL   4194304 /* waiting, of all loops */
 
 struct level_record;
 

@@ -449,7 +449,7 @@ audio_append(struct session_history *h, const struct voice_memo *memo,
 {
     size_t most = (size_t) h->microphone.bytes_per_ms * APPEND_MS;
     uint8_t *audio = voice_memo_read(memo);
-    size_t all = audio ? memo->audio_bytes : 0;
+    size_t all = audio ? voice_memo_bytes(memo) : 0;
 
     for (size_t at = 0; at < all; at += most) {
         size_t bytes = all - at < most ? all - at : most;
@@ -525,8 +525,8 @@ session_history_figures(const struct session_history *h,
     *out = (struct session_history_figures){
         .items = h->items.count,
         .bytes = h->items.bytes,
-        .audio_bytes =
-            h->microphone.open.audio_bytes + h->microphone.held.audio_bytes,
+        .audio_bytes = voice_memo_bytes(&h->microphone.open)
+                       + voice_memo_bytes(&h->microphone.held),
         .dropped = h->items.dropped,
         .refused = h->refused,
     };

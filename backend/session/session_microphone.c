@@ -190,8 +190,9 @@ session_microphone_settle(struct session_microphone *m, const char *item_id)
 const struct voice_memo *
 session_microphone_of(const struct session_microphone *m, const char *item_id)
 {
-    return m->held.audio_bytes && strcmp(m->held_id, item_id) == 0 ? &m->held
-                                                                   : NULL;
+    return voice_memo_bytes(&m->held) && strcmp(m->held_id, item_id) == 0
+               ? &m->held
+               : NULL;
 }
 
 char *
@@ -209,7 +210,7 @@ session_microphone_text(const struct voice_memo *memo)
 {
     uint8_t *audio = voice_memo_read(memo);
     char *text =
-        audio ? session_microphone_base64(audio, memo->audio_bytes) : NULL;
+        audio ? session_microphone_base64(audio, voice_memo_bytes(memo)) : NULL;
 
     free(audio);
     return text;

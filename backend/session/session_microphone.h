@@ -5,7 +5,7 @@
  * way, with a little of what came before it, and of the last turn that was
  * committed, until somebody knows what was said in it. Part of session_history,
  * on its loop. Owns the samples, at most SESSION_MICROPHONE_MAX bytes of audio
- * each, PCM in a quarter of that memory (codec/voice_memo); nothing while
+ * each, PCM in half of that memory (codec/voice_memo); nothing while
  * nobody speaks but SESSION_MICROPHONE_BEFORE_MS. What is too long loses its
  * beginning.
  *

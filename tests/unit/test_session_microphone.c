@@ -188,14 +188,14 @@ test_base64(void **state)
     session_microphone_set(&m, 8, false); /* bytes come back as they were */
     session_microphone_append(&m,
                               (struct realtime_span){audio, sizeof(audio) - 1});
-    assert_int_equal(m.open.audio_bytes, 2);
+    assert_int_equal(voice_memo_bytes(&m.open), 2);
     uint8_t *read = voice_memo_read(&m.open);
     assert_memory_equal(read, bytes, 2);
     free(read);
     session_microphone_append(&m, (struct realtime_span){"\"AAA\"", 5});
     session_microphone_append(&m, (struct realtime_span){"\"\"", 2});
     session_microphone_append(&m, (struct realtime_span){"null", 4});
-    assert_int_equal(m.open.audio_bytes, 2);
+    assert_int_equal(voice_memo_bytes(&m.open), 2);
     char *text = session_microphone_text(&m.open);
     assert_string_equal(text, "+/8=");
     free(text);
@@ -210,17 +210,17 @@ test_no_memory(void **state)
 
     (void) state;
     session_microphone_init(&m);
-    assert_null(m.open.blocks.data);
+    assert_null(m.open.kept.data);
     session_microphone_append(&m, (struct realtime_span){"\"AAAA\"", 6});
     session_microphone_speech_started(&m);
     session_microphone_committed(&m, "item_1");
-    assert_null(m.open.blocks.data);
+    assert_null(m.open.kept.data);
     assert_non_null(session_microphone_of(&m, "item_1"));
     assert_null(session_microphone_of(&m, "item_2"));
     session_microphone_settle(&m, "item_2");
     assert_non_null(session_microphone_of(&m, "item_1"));
     session_microphone_settle(&m, "item_1");
-    assert_null(m.held.blocks.data);
+    assert_null(m.held.kept.data);
     session_microphone_deinit(&m);
 }
 
