@@ -74,7 +74,7 @@ test('R6.3 lines that get bad and good again', { concurrency: 3, timeout: 120000
                 (event) => event.buffer_target_ms >= before + 60);
             line.clear();
             const better = await client.next('voice.quality', (event) =>
-                event.buffer_target_ms <= worse.buffer_target_ms - 30, { timeoutMs: 30000 });
+                event.buffer_target_ms <= worse.buffer_target_ms - 20, { timeoutMs: 40000 });
             t.diagnostic(`target ${before} → ${worse.buffer_target_ms} → ` +
                 `${better.buffer_target_ms} ms, ${client.player.underruns} underruns`);
         }),

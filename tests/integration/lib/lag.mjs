@@ -7,21 +7,29 @@
 //     wasLate(from, to, 20)      a stall of more than 20 ms overlapped
 
 const TICK_MS = 5;
+const KEPT = 2000;
 const stalls = []; // { from, to }
+let last = performance.now();
 let timer = null;
 
+function tick() {
+    const now = performance.now();
+    if (now - last > 2 * TICK_MS) {
+        stalls.push({ from: last, to: now });
+        stalls.splice(0, stalls.length - KEPT);
+    }
+    last = now;
+}
+
 export function watchLag() {
-    let last = performance.now();
-    timer ??= setInterval(() => {
-        const now = performance.now();
-        if (now - last > 2 * TICK_MS) {
-            stalls.push({ from: last, to: now });
-        }
-        last = now;
-    }, TICK_MS).unref();
+    if (!timer) {
+        last = performance.now();
+        timer = setInterval(tick, TICK_MS).unref();
+    }
 }
 
 export function wasLate(from, to, ms) {
-    return stalls.some((stall) => stall.to - stall.from > ms && stall.to >= from &&
-        stall.from <= to);
+    const open = { from: last, to: performance.now() }; // nobody ticked yet
+    return timer !== null && [...stalls, open].some((stall) => stall.to - stall.from > ms &&
+        stall.to >= from && stall.from <= to);
 }

@@ -17,6 +17,7 @@
 
 import WebSocket from 'ws';
 import { Talker } from './client.mjs';
+import { watchLag } from './lag.mjs';
 import { OpusEncoder } from './opus_codec.mjs';
 import { checkExtension, checkNoAudio, isExtension } from './opus_events.mjs';
 import { Player } from './opus_player.mjs';
@@ -56,6 +57,7 @@ export class OpusClient extends Talker {
         statsWithout = [], encoder = {}, ws = {}, dialect = 'ga' }) {
         super();
         this.dialect = dialect;
+        watchLag();
         this.target = { port, host, tls, protocols, ws,
             headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers } };
         this.stats = stats;

@@ -11,6 +11,7 @@
 // The first packet is played at once. When all has been played and more was to
 // come, that is an underrun: then the player waits for its target to be there.
 
+import { wasLate } from './lag.mjs';
 import { OpusDecoder } from './opus_codec.mjs';
 import { REST, START, VOICE_RATE, packetSamples } from './voice_packet.mjs';
 import { RATE, joinPcm, silence } from './wav.mjs';
@@ -86,8 +87,10 @@ export class Player {
         }
         const lost = (sequence - last.sequence - 1) & 0xffff;
         this.lost += lost;
-        this.#late = Math.max(this.#late,
-            now - last.at - (timestamp - last.timestamp) / PER_MS);
+        const late = now - last.at - (timestamp - last.timestamp) / PER_MS;
+        if (late > this.#late && !wasLate(last.at, now, 15)) {
+            this.#late = late;
+        }
         return { lost, rest: lost ? 0 : gap };
     }
 
