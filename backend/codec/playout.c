@@ -15,6 +15,8 @@
 #define BOOST_HOLD_MS      20000 /* then it fades */
 #define BOOST_FADE_MS      400   /* a percent: 20 s for half */
 
+/* So much later than its stamp says: a line that stood still, or a pause. */
+#define PAUSE_US     80000
 #define WINDOW_US    5000000
 #define JUMP_48K     480000             /* 10 s: the sender began anew */
 #define US_OF(ticks) ((ticks) *125 / 6) /* 48 kHz to us */
@@ -210,6 +212,34 @@ arrival_begin(struct playout_arrival *arrival, uint64_t now_us)
     arrival->window_us = now_us;
     arrival->least_us = (int64_t) now_us;
     arrival->before_us = (int64_t) now_us;
+    arrival->held_us = 0;
+    arrival->late_us = 0;
+}
+
+/* A packet came late. What waited behind it on a line that stood still comes
+ * with it, and then each is told as late as the one before it; behind a pause
+ * of the sender, whose stamps only do not show it, comes nothing, and from
+ * there on all is as late. */
+static void
+held_judge(struct playout_arrival *arrival, int64_t step_us, int64_t gap_us)
+{
+    if (arrival->held_us > 0 && gap_us >= step_us / 2) {
+        arrival->least_us += arrival->held_us;
+        arrival->before_us += arrival->held_us;
+        arrival->late_us = 0;
+    }
+    arrival->held_us = 0;
+}
+
+static int64_t
+sample_take(struct playout_arrival *arrival, int64_t late_us, bool together)
+{
+    int64_t before_us = arrival->late_us;
+
+    arrival->late_us = before_us > 0 && together ? late_us : 0;
+    if (before_us == 0 || (!together && before_us < late_us))
+        before_us = late_us;
+    return before_us <= PLAYOUT_JITTER_MAX_US ? before_us : -1;
 }
 
 int64_t
@@ -217,13 +247,16 @@ playout_arrival_take(struct playout_arrival *arrival, uint32_t timestamp_48k,
                      bool start, uint64_t now_us)
 {
     int32_t step = (int32_t) (timestamp_48k - arrival->last_stamp);
+    int64_t gap_us = (int64_t) (now_us - arrival->last_us);
     int64_t passage_us, late_us;
 
     arrival->last_stamp = timestamp_48k;
+    arrival->last_us = now_us;
     if (start || !arrival->started || step > JUMP_48K || step < -JUMP_48K) {
         arrival_begin(arrival, now_us);
         return -1;
     }
+    held_judge(arrival, US_OF(step), gap_us);
     arrival->time_48k += step;
     passage_us = (int64_t) now_us - US_OF(arrival->time_48k);
     if (now_us - arrival->window_us >= WINDOW_US) {
@@ -234,5 +267,10 @@ playout_arrival_take(struct playout_arrival *arrival, uint32_t timestamp_48k,
         arrival->least_us = passage_us;
     }
     late_us = passage_us - window_least_us(arrival);
-    return late_us <= PLAYOUT_JITTER_MAX_US ? late_us : -1;
+    if (gap_us - US_OF(step) > PAUSE_US && late_us > PAUSE_US) {
+        arrival->held_us = gap_us - US_OF(step);
+        arrival->late_us = late_us;
+        return -1;
+    }
+    return sample_take(arrival, late_us, gap_us < US_OF(step) / 2);
 }

@@ -83,15 +83,21 @@ unsigned playout_target_ms(struct playout *p, uint64_t now_ms);
  * The jitter of packets that bear their time: how much later each came than
  * the quickest of the last five to ten seconds would have. Packets that come
  * together after a stall so count as late as each of them is, and a pause in
- * which no packet was due counts for nothing. For a sender that sends what it
- * has, as a microphone does: of one that paces by a target, each change of the
- * target would look like jitter. Zeroed memory is a fresh one.
+ * which no packet was due counts for nothing: neither does one that the stamps
+ * conceal (browsers' encoders that skip silence count on from packet to
+ * packet), which is known by the next packet, so that a late one is told with
+ * that. For a sender that sends what it has, as a microphone does: of one that
+ * paces by a target, each change of the target would look like jitter. Zeroed
+ * memory is a fresh one.
  */
 struct playout_arrival {
     int64_t time_48k;    /* unwrapped */
     int64_t least_us;    /* the quickest passage of this window */
     int64_t before_us;   /* and of the one before it */
     uint64_t window_us;  /* when this window began */
+    uint64_t last_us;    /* when the last one came */
+    int64_t held_us;     /* by how much more than its stamp says; 0: not late */
+    int64_t late_us;     /* how late it was; told with the next one */
     uint32_t last_stamp; /* as it came */
     bool started;
 };
@@ -99,8 +105,8 @@ struct playout_arrival {
 /*
  * A packet came at now_us. `start`: its timestamp says nothing about the one
  * before (the first of all, VOICE_PACKET_START). Gives its jitter in us, or -1:
- * none, as it is such a start or more than PLAYOUT_JITTER_MAX_US late, which
- * is a pause that nobody announced.
+ * none, as it is such a start, or late and the next one tells why, or more than
+ * PLAYOUT_JITTER_MAX_US late, which is a pause that nobody announced.
  */
 int64_t playout_arrival_take(struct playout_arrival *arrival,
                              uint32_t timestamp_48k, bool start,
