@@ -53,24 +53,31 @@ struct session {
 };
 
 static void
+shown_enter(struct session *s, const struct session_machine *machine,
+            uint8_t *state, unsigned to, const char *_Atomic *figure)
+{
+    if (session_state_enter(machine, state, to, s->id))
+        *figure = session_state_name(machine, to);
+}
+
+static void
 state_enter(struct session *s, enum session_state to)
 {
-    if (session_state_enter(&session_machine, &s->state, to, s->id))
-        atomic_store_explicit(&s->figures.state,
-                              session_state_name(&session_machine, to),
-                              memory_order_relaxed);
+    shown_enter(s, &session_machine, &s->state, to, &s->figures.state);
 }
 
 static void
 client_enter(struct session *s, enum session_client_leg to)
 {
-    session_state_enter(&session_client_machine, &s->client_leg, to, s->id);
+    shown_enter(s, &session_client_machine, &s->client_leg, to,
+                &s->figures.client);
 }
 
 static void
 upstream_enter(struct session *s, enum session_upstream_leg to)
 {
-    session_state_enter(&session_upstream_machine, &s->upstream, to, s->id);
+    shown_enter(s, &session_upstream_machine, &s->upstream, to,
+                &s->figures.upstream);
 }
 
 /* --- the end */
@@ -471,6 +478,7 @@ client_open(struct session *s, const struct session_config *cfg)
         .token = cfg->resume_token,
         .tenant = s->entry.tenant,
         .turns = &s->down.turns,
+        .figures = &s->figures,
         .resumes = cfg->resumes,
         .session = s,
         .grace_ms = cfg->resume_grace_ms,
@@ -532,8 +540,9 @@ entry_fill(struct session *s, const struct session_config *cfg)
     s->entry.since_ms = clock_now_ms();
     s->entry.figures = &s->figures;
     s->entry.on_end = on_server_end;
-    atomic_init(&s->figures.state,
-                session_state_name(&session_machine, SESSION_STARTING));
+    s->figures.state = session_state_name(&session_machine, SESSION_STARTING);
+    s->figures.upstream =
+        session_state_name(&session_upstream_machine, UPSTREAM_OPENING);
 }
 
 static void

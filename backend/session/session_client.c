@@ -319,6 +319,7 @@ voice_open(struct session_client *c)
         .policy = c->cfg.opus,
         .resume_grace_ms = c->cfg.grace_ms,
         .turns = c->cfg.turns,
+        .figures = c->cfg.figures,
     };
 
     return c->cfg.opus

@@ -28,6 +28,7 @@ struct session_client_stream;
 struct session_client_back;
 struct session_voice;
 
+struct session_figures;
 struct session_turns;
 
 struct session_client_config {
@@ -40,7 +41,8 @@ struct session_client_config {
     /* Its audio is voice.opus.v1, as the policy has it; NULL: it is base64.
      * Borrowed for life. */
     const struct policy *opus;
-    struct session_turns *turns; /* told of its way; borrowed for life */
+    struct session_turns *turns;     /* told of its way; borrowed for life */
+    struct session_figures *figures; /* NULL: nobody looks; borrowed for life */
     /* A client that may come back; NULL: it may not. The token is copied, the
      * tenant borrowed for life. */
     const char *token;

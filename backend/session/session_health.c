@@ -7,6 +7,7 @@
 #include "gate/crypto.h"
 #include "service/quality_counts.h"
 #include "service/voice_load.h"
+#include "session/session_registry.h"
 
 /* --- to the client */
 
@@ -46,6 +47,14 @@ session_send(struct session_health *h, const struct voice_session_told *who)
 }
 
 /* --- what follows */
+
+static void
+level_show(struct session_health *h)
+{
+    if (h->figures)
+        atomic_store_explicit(&h->figures->quality, session_health_level(h),
+                              memory_order_relaxed);
+}
 
 struct opus_voice_settings
 session_health_settings(const struct session_health *h)
@@ -101,6 +110,7 @@ judge(struct session_health *h, uint64_t now_ms)
     if (plan->level == before)
         return target_apply(h, now_ms) || changed;
     quality_count_change(plan->level);
+    level_show(h);
     LOG(INFO, h->id, "event=quality level=%s before=%s",
         quality_level_name(plan->level), quality_level_name(before));
     (void) target_apply(h, now_ms);
@@ -247,6 +257,7 @@ session_health_init(struct session_health *h, struct loop *loop)
     playout_init(&h->playout, config.profile, now_ms);
     h->target_ms = playout_target_ms(&h->playout, now_ms);
     h->complexity = voice_load_complexity(config.complexity);
+    level_show(h);
     return loop_timer_create(&h->tick, loop, on_tick, h);
 }
 

@@ -30,6 +30,8 @@
 #define SESSION_HEALTH_TICK_MS 1000
 #define SESSION_HEALTH_REPORTS 20 /* a second; more are not looked at */
 
+struct session_figures;
+
 struct session_health_handlers {
     /* For the client that is there now. */
     void (*send)(void *arg, const char *json, size_t bytes);
@@ -43,6 +45,7 @@ struct session_health_handlers {
 struct session_health {
     const char *id; /* of the session */
     const struct policy *policy;
+    struct session_figures *figures; /* NULL: nobody looks */
     struct session_voice_up *up;
     struct session_voice_down *down;
     const struct session_health_handlers *handlers;
@@ -60,8 +63,8 @@ struct session_health {
     bool started;
 };
 
-/* The caller has zeroed *h and set id, policy, handlers and arg; up and down
- * follow before session_health_start. 0 or UV_ENOMEM. */
+/* The caller has zeroed *h and set id, policy, figures, handlers and arg; up
+ * and down follow before session_health_start. 0 or UV_ENOMEM. */
 int session_health_init(struct session_health *h, struct loop *loop);
 /* No handler is called any more. Idempotent. */
 void session_health_deinit(struct session_health *h);

@@ -228,9 +228,14 @@ entry_json(const struct session_entry *entry, uint64_t now_ms)
         entry->figures ? entry->figures : &none;
 
     return json_pack(
-        "{s:s s:s s:s s:s s:i s:I s:I s:I s:I}", "id", entry->id, "tenant",
-        entry->tenant, "model", entry->model, "state",
-        atomic_load_explicit(&figures->state, memory_order_relaxed), "loop",
+        "{s:s s:s s:s s:s? s:s? s:s? s:s? s:i s:I s:I s:I s:I}", "id",
+        entry->id, "tenant", entry->tenant, "model", entry->model, "state",
+        atomic_load_explicit(&figures->state, memory_order_relaxed), "client",
+        atomic_load_explicit(&figures->client, memory_order_relaxed),
+        "upstream",
+        atomic_load_explicit(&figures->upstream, memory_order_relaxed),
+        "quality",
+        atomic_load_explicit(&figures->quality, memory_order_relaxed), "loop",
         (int) loop_index(entry->loop), "age_ms",
         (json_int_t) (now_ms - entry->since_ms), "up_messages",
         (json_int_t) atomic_load_explicit(&figures->up_messages,

@@ -22,7 +22,10 @@ struct session_registry;
 /* What changes while a session lives: written on its loop, read by any
  * thread. */
 struct session_figures {
-    const char *_Atomic state; /* a literal */
+    const char *_Atomic state;    /* literals, these too; NULL: has none */
+    const char *_Atomic client;   /* the leg's state */
+    const char *_Atomic upstream; /* the leg's state */
+    const char *_Atomic quality;  /* of the client's connection: Opus has it */
     atomic_uint up_messages;
     atomic_uint down_messages;
     atomic_size_t queued_bytes;
@@ -77,8 +80,8 @@ unsigned session_registry_count_of(struct session_registry *r,
                                    const char *tenant);
 
 /* JSON array text of live sessions (malloc'ed, given, NULL: no memory): id,
- * tenant, model, state, loop, age_ms, up_messages, down_messages,
- * queued_bytes. Any thread. */
+ * tenant, model, state, client, upstream, quality, loop, age_ms, up_messages,
+ * down_messages, queued_bytes. Any thread. */
 char *session_registry_list(struct session_registry *r);
 
 #endif

@@ -489,6 +489,7 @@ static int
 health_open(struct session_voice *v)
 {
     v->health.id = v->cfg.id;
+    v->health.figures = v->cfg.figures;
     v->health.policy = v->cfg.policy;
     v->health.handlers = &health_handlers;
     v->health.arg = v;

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct session_figures;
 struct session_turns;
 struct session_voice;
 
@@ -33,6 +34,7 @@ struct session_voice_config {
     const struct policy *policy; /* borrowed for life */
     unsigned resume_grace_ms;
     struct session_turns *turns; /* told when an answer is heard; borrowed */
+    struct session_figures *figures; /* NULL: nobody looks; borrowed for life */
 };
 
 /* None may destroy it. */

@@ -100,3 +100,24 @@ test('R1 a session keeps the kind of sound that it began with', async (t) => {
     assert.equal(await offer(port, client, []), 400);
     assert.equal(await offer(port, client, ['realtime', 'voice.opus.v1']), 'voice.opus.v1');
 });
+
+test('R8 the list of live sessions has the legs and the quality', async (t) => {
+    const env = await startOpus(t);
+    const { client } = await openOpus(t, env, { path: PATH });
+    const listed = async () => (await env.stack.request('/v1/sessions/live')).json.sessions
+        .map(({ client: leg, upstream, quality }) => [leg, upstream, quality]);
+    assert.deepEqual(await listed(), [['attached', 'ready', 'high']]);
+    client.send({ type: 'voice.stats', rtt_ms: 900 });
+    client.send({ type: 'voice.stats', rtt_ms: 900 });
+    client.send({ type: 'voice.stats', rtt_ms: 900 });
+    await client.next('voice.quality', ({ level }) => level === 'low');
+    assert.deepEqual(await listed(), [['attached', 'ready', 'low']]);
+    client.socket.terminate();
+    await until(async () => (await listed())[0][0] === 'detached', 'its leg is gone');
+    const plain = await env.stack.connect(t, { path: '/v1/realtime?model=m' });
+    await plain.next('session.created');
+    assert.deepEqual((await listed()).find(([leg]) => leg === 'attached'),
+        ['attached', 'ready', null]);
+    assert.match((await env.stack.voiced.ctl('sessions')).stdout, / quality=low /);
+    assert.equal(await offer(env.stack.nginx.port, client, ['voice.opus.v1']), 'voice.opus.v1');
+});
