@@ -389,6 +389,9 @@ on_health_played(void *arg, uint64_t place_ms, const char *reply_to,
 
     session_voice_down_played(v->down, place_ms, now_ms);
     answer_hear(v, place_ms, now_ms);
+    if (v->cfg.turns && v->health.rtt_ms)
+        session_turns_path(v->cfg.turns, v->health.rtt_ms * 1000,
+                           v->health.target_ms * 1000);
     session_bargein_report(&v->bargein, place_ms, reply_to, now_ms);
 }
 
