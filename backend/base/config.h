@@ -31,6 +31,7 @@ struct server_config {
     char *control;  /* control socket's path, "" none */
     uint64_t loops; /* never 0 once read */
     uint64_t loop_rest_us;
+    uint64_t complexity_cut; /* steps at most */
     uint64_t request_threads;
     uint64_t max_sessions;
     uint64_t max_parked;

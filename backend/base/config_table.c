@@ -30,6 +30,8 @@ KEY("", "loops", NUMBER, loops, "0", 0, 256, NULL, true,
     "Threads that carry sessions; 0 means one a processor.")
 KEY("", "loop_rest", NUMBER, loop_rest_us, "200", 0, 1000, NULL, true,
     "Microseconds that a busy loop rests, so that messages gather; 0: never.")
+KEY("", "complexity_cut", NUMBER, complexity_cut, "5", 0, 5, NULL, true,
+    "Most steps by which busy loops lower the complexity of Opus; 0: never.")
 KEY("", "request_threads", NUMBER, request_threads, "4", 1, 512, NULL, true,
     "Threads that answer HTTP requests and decide about sessions.")
 KEY("", "max_sessions", NUMBER, max_sessions, "2000", 1, 1000000, NULL, true,

@@ -94,6 +94,7 @@ load_start(struct server *server)
         .home = server->control_loop,
         .loops = server->loops,
         .loop_count = server->loop_count,
+        .most_steps = (unsigned) server->config->complexity_cut,
     };
 
     return voice_load_create(&server->load, &cfg);

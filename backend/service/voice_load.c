@@ -110,6 +110,10 @@ cut_tell(struct voice_load *load, unsigned busy)
 {
     unsigned steps = load_cut_steps(&load->cut);
 
+    if (steps > load->cfg.most_steps)
+        steps = load->cfg.most_steps;
+    if (steps == (unsigned) metric_get(load->cut_steps))
+        return;
     atomic_store_explicit(&steps_now, steps, memory_order_relaxed);
     metric_set(load->cut_steps, steps);
     LOG(NOTICE, "voice_load",

@@ -24,7 +24,8 @@ struct voice_load_config {
     struct loop *home;   /* where it looks from; not one of loops */
     struct loop **loops; /* borrowed for life; started */
     unsigned loop_count;
-    unsigned look_ms; /* 0: VOICE_LOAD_LOOK_MS */
+    unsigned look_ms;    /* 0: VOICE_LOAD_LOOK_MS */
+    unsigned most_steps; /* that are cut; 0: none ever */
 };
 
 /* Not on a loop: waits for home. 0 or UV_E*. One at a time. */

@@ -2,6 +2,8 @@
 
 #include "service/voice_load.h"
 
+#include "codec/load_cut.h"
+
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/thread_time.h"
@@ -93,7 +95,7 @@ test_nothing_is_cut_without_it(void **state)
 static void
 test_r5_1_a_loop_without_rest_cuts(void **state)
 {
-    const struct voice_load_config cfg = {home, loops, LOOPS, 50};
+    const struct voice_load_config cfg = {home, loops, LOOPS, 50, LOAD_CUT_MAX};
     struct loop_task spin = {.run = on_spin, .arg = loops[1]};
     struct voice_load *load;
 
@@ -119,7 +121,7 @@ test_r5_1_a_loop_without_rest_cuts(void **state)
 static void
 test_r5_1_lag_is_told(void **state)
 {
-    const struct voice_load_config cfg = {home, loops, LOOPS, 10};
+    const struct voice_load_config cfg = {home, loops, LOOPS, 10, LOAD_CUT_MAX};
     uint64_t before = lag_count();
     struct voice_load *load;
 
@@ -142,7 +144,7 @@ on_hold(struct loop_task *task, void *arg)
 static void
 test_a_stuck_loop_is_not_heaped_upon(void **state)
 {
-    const struct voice_load_config cfg = {home, loops, 1, 5};
+    const struct voice_load_config cfg = {home, loops, 1, 5, LOAD_CUT_MAX};
     struct voice_load *load;
     uv_sem_t hold;
     struct loop_task task = {.run = on_hold, .arg = &hold};

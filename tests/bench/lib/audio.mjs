@@ -121,6 +121,7 @@ async function relay({ quick, rounds }) {
 // Sessions that half fill a core: what the last measurement found, or a short
 // one of its own.
 let perCoreKnown = 0;
+const GOAL = 0.7;
 
 async function halfLoad(stack) {
     if (perCoreKnown === 0) {
@@ -130,15 +131,15 @@ async function halfLoad(stack) {
 }
 
 // libopus before and after each load, so that what slows the machine slows
-// both. The load is half of the ceiling: more would leave no room on two
-// processors for the load's own ends.
-async function opusLoad({ quick, rounds }) {
+// both; the middle one of many, since machines are slowed for seconds by
+// others. The load is what the goal names: as many sessions as should fit.
+async function opusLoad({ quick }) {
     return scoped(async scope => {
         const stack = await audioStack(scope);
         const ceilings = [ceilingOf(stack.wav)];
-        const load = { sessions: Math.round(ceilings[0] / 2), seconds: quick ? 4 : 6 };
+        const load = { sessions: Math.round(GOAL * ceilings[0]), seconds: quick ? 2 : 3 };
         const taken = [];
-        for (let i = 0; i < Math.min(rounds, 3); i++) {
+        for (let i = 0; i < (quick ? 3 : 7); i++) {
             const found = await talkOnce(stack, { ...load, seed: i + 1 });
             ceilings.push(ceilingOf(stack.wav));
             taken.push({ ...found, ratio: 2 * found.perCore / (ceilings.at(-2) + ceilings.at(-1)) });

@@ -211,10 +211,10 @@ export async function remoteStack(scope, upstream, { links }) {
 
 // voiced before a Realtime server at a port, without TLS; nobody listens there
 // but while a load runs. One loop: so many sessions share one as on a machine
-// that is full.
+// that is full; and no less care for that.
 export async function talkStack(scope, { port, opus }) {
     const voiced = await Voiced.start(scope, { auth: 'none', env: { BENCH_KEY: 'bench-key' },
-        settings: { ...limits, loops: 1, log: { level: 'warn' },
+        settings: { ...limits, loops: 1, complexity_cut: 0, log: { level: 'warn' },
             upstream: { talk: { url: `ws://127.0.0.1:${port}/v1/realtime?model={model}`,
                 key_env: 'BENCH_KEY' } },
             warm: { links: 0, secrets: 0 } } });
