@@ -213,6 +213,12 @@ voice_pacer_heard(const struct voice_pacer *p)
 }
 
 bool
+voice_pacer_is_filling(const struct voice_pacer *p)
+{
+    return p->heard > p->gap_at && p->heard < p->gap_at + p->gap_ms;
+}
+
+bool
 voice_pacer_may(const struct voice_pacer *p, unsigned ms, unsigned target_ms)
 {
     uint64_t ahead = voice_pacer_ahead(p);

@@ -75,6 +75,10 @@ bool voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
 uint64_t voice_pacer_ahead(const struct voice_pacer *p);
 uint64_t voice_pacer_heard(const struct voice_pacer *p);
 
+/* By its last report the player is within what was never sent: it fills the
+ * gap with something of its own. */
+bool voice_pacer_is_filling(const struct voice_pacer *p);
+
 /* Whether ms more may go, at most target_ms ahead; to one who has nothing to
  * play always. And when they may, if nothing else happens. */
 bool voice_pacer_may(const struct voice_pacer *p, unsigned ms,

@@ -207,10 +207,6 @@ late_drop(struct session_voice_pump *p, unsigned *budget, uint64_t now_ms)
             p->handlers->on_dropped(p->arg, 1);
         voice_pacer_skipped(&p->pacer, packet.ms, now_ms);
         packet_pass(p, &packet, true);
-        /* A player that fills the gap stays as late as it was: nothing is
-         * dropped again for the same lateness. */
-        if (p->state == PUMP_FLOWING)
-            p->time_place -= least(p->time_place, packet.ms);
     }
 }
 
@@ -248,14 +244,17 @@ waiting_end(const struct session_voice_pump *p)
 }
 
 /* Behind that, by a stall or by what the client says, nothing is later than
- * the bound: the rest is never sent. */
+ * the bound: the rest is never sent. A player that fills the gap instead of
+ * jumping over it stays as late as it was: that is not held against it, or
+ * the same lateness would be dropped again and again. */
 static void
 late_find(struct session_voice_pump *p, uint64_t passed_ms)
 {
     uint64_t end = waiting_end(p), due;
 
     p->time_place = least(p->time_place + passed_ms, end);
-    if (p->time_place < voice_pacer_heard(&p->pacer))
+    if (p->time_place < voice_pacer_heard(&p->pacer)
+        || voice_pacer_is_filling(&p->pacer))
         p->time_place = voice_pacer_heard(&p->pacer);
     due = least(p->time_place + p->target_ms, end);
     if (due > LATE_MAX_MS && due - LATE_MAX_MS > p->drop_place)

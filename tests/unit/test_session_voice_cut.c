@@ -193,6 +193,30 @@ test_way_stalls(void **state)
     assert_in_range(cut.heard_ms, voice_world->place - 8, voice_world->place);
 }
 
+/* A player that plays silence where packets were dropped is as late after it
+ * as before: nothing is dropped again for that. */
+static void
+test_fills(void **state)
+{
+    uint64_t dropped = 0;
+
+    (void) state;
+    voice_world->fills = true;
+    session_voice_down_rtt(voice_world->down, 40);
+    assert_int_equal(voice_world_push("\"r\"", "\"i\"", 40000), 0);
+    for (int i = 0; i < 30; i++) {
+        voice_world->frozen = i >= 3 && i < 8;
+        voice_world_run(1000);
+        session_voice_down_played(voice_world->down, voice_world->place,
+                                  voice_world->now);
+        if (i == 9)
+            dropped = voice_world_counts().dropped_packets;
+    }
+    assert_in_range(dropped, 100, 200);
+    assert_int_equal(voice_world_counts().dropped_packets, dropped);
+    assert_true(voice_world->end > voice_world->place);
+}
+
 /* In a silence that is not sent a player's place runs on beyond all that it
  * was sent, and so do its reports. */
 static void
@@ -415,6 +439,7 @@ main(void)
         T("R2.4 lies", test_lies),
         T("R2.4 a player behind", test_behind),
         T("R2.4 a stall that only the player sees", test_way_stalls),
+        T("R2.4 a stall, and a player that fills the gap", test_fills),
         T("R2.4 interrupted in a silence", test_rest),
         T("R2.4 items", test_items),
         T("R2.4 ids", test_ids),

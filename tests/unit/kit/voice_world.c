@@ -161,7 +161,7 @@ player_step(void)
             continue; /* was under way when it was cleared */
         if (voice_world->is_cleared || voice_world->place == voice_world->end) {
             voice_world->place = at;
-        } else if (at > voice_world->end) {
+        } else if (at > voice_world->end && !voice_world->fills) {
             voice_world->jump_at = voice_world->end;
             voice_world->jump_to = at;
         }

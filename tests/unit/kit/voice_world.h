@@ -55,7 +55,7 @@ struct voice_world {
     uint64_t place, end;
     uint64_t jump_at, jump_to; /* over what never came */
     uint64_t cleared_ms;       /* when the clear arrives; 0: none under way */
-    bool is_cleared, frozen;
+    bool is_cleared, frozen, fills;
 };
 
 extern struct voice_world *voice_world;
