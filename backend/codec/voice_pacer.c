@@ -121,6 +121,9 @@ voice_pacer_skipped(struct voice_pacer *p, unsigned ms, uint64_t now_ms)
     voice_pacer_advance(p, now_ms);
     if (p->gap_ms == 0 || p->sent != p->gap_at + p->gap_ms)
         gap_begin(p);
+    if (p->open_ms == 0)
+        p->open_at = p->sent;
+    p->open_ms += ms;
     p->gap_ms += ms;
     p->sent += ms;
 }
@@ -129,7 +132,7 @@ void
 voice_pacer_cut(struct voice_pacer *p, uint64_t now_ms)
 {
     voice_pacer_advance(p, now_ms);
-    p->gap_ms = p->stood_ms = 0;
+    p->gap_ms = p->open_ms = p->stood_ms = 0;
     p->floor = p->fastest = p->heard = p->sent;
     for (int i = 0; i < VOICE_PACER_REPORTS; i++)
         p->pace[i] = p->sent;
@@ -174,14 +177,30 @@ pace_note(struct voice_pacer *p, uint64_t reached, bool stuck)
         p->pace[i] = reached;
 }
 
+/* It was thought to be beyond the gap and is not: so much it filled. */
+static void
+filled_note(struct voice_pacer *p, uint64_t place, uint64_t before)
+{
+    uint64_t filled =
+        least(before > p->heard ? before - p->heard : 0, p->open_ms);
+
+    if (place <= p->open_at)
+        return;
+    p->filled_ms += filled;
+    p->open_ms -= filled;
+    if (place >= p->gap_at + p->gap_ms)
+        p->open_ms = 0;
+}
+
 bool
 voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
                    uint64_t now_ms)
 {
-    uint64_t reached;
+    uint64_t reached, before;
     bool stuck;
 
     voice_pacer_advance(p, now_ms);
+    before = p->heard;
     if (place < p->floor || place > p->sent)
         return false;
     stuck = is_stuck(p, place);
@@ -189,6 +208,7 @@ voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
     p->report_ms = p->silent_ms = p->at_ms;
     p->report_place = place;
     p->heard = least(place_after(p, place, rtt_ms), p->fastest);
+    filled_note(p, place, before);
     reached =
         place_after(p, place, rtt_ms > 0 ? rtt_ms : VOICE_PACER_UNKNOWN_RTT);
     pace_note(p, least(reached, p->fastest), stuck);
@@ -212,10 +232,13 @@ voice_pacer_heard(const struct voice_pacer *p)
     return p->heard;
 }
 
-bool
-voice_pacer_is_filling(const struct voice_pacer *p)
+uint64_t
+voice_pacer_take_filled(struct voice_pacer *p)
 {
-    return p->heard > p->gap_at && p->heard < p->gap_at + p->gap_ms;
+    uint64_t ms = p->filled_ms;
+
+    p->filled_ms = 0;
+    return ms;
 }
 
 bool

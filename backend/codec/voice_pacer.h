@@ -38,8 +38,11 @@ struct voice_pacer {
     uint64_t floor;   /* reports of before this place are of another time */
     uint64_t gap_at;  /* what was never sent, and how much: whoever comes */
     uint64_t gap_ms;  /* there jumps over it, when something is behind it */
-    uint64_t fastest; /* a player that never waited */
-    uint64_t heard;   /* by the last report */
+    uint64_t open_at; /* gaps of which no report has told yet if they were */
+    uint64_t open_ms; /* jumped over: where the first is, all of them */
+    uint64_t filled_ms;
+    uint64_t fastest;                   /* a player that never waited */
+    uint64_t heard;                     /* by the last report */
     uint64_t pace[VOICE_PACER_REPORTS]; /* by each of the last ones */
     uint64_t report_ms;                 /* when the last one came; 0: none */
     uint64_t report_place;
@@ -75,9 +78,9 @@ bool voice_pacer_report(struct voice_pacer *p, uint64_t place, unsigned rtt_ms,
 uint64_t voice_pacer_ahead(const struct voice_pacer *p);
 uint64_t voice_pacer_heard(const struct voice_pacer *p);
 
-/* By its last report the player is within what was never sent: it fills the
- * gap with something of its own. */
-bool voice_pacer_is_filling(const struct voice_pacer *p);
+/* How much of the gaps, by its reports, the player has filled with something of
+ * its own instead of jumping over it, since this was last asked. */
+uint64_t voice_pacer_take_filled(struct voice_pacer *p);
 
 /* Whether ms more may go, at most target_ms ahead; to one who has nothing to
  * play always. And when they may, if nothing else happens. */

@@ -253,8 +253,8 @@ late_find(struct session_voice_pump *p, uint64_t passed_ms)
     uint64_t end = waiting_end(p), due;
 
     p->time_place = least(p->time_place + passed_ms, end);
-    if (p->time_place < voice_pacer_heard(&p->pacer)
-        || voice_pacer_is_filling(&p->pacer))
+    p->time_place -= least(p->time_place, voice_pacer_take_filled(&p->pacer));
+    if (p->time_place < voice_pacer_heard(&p->pacer))
         p->time_place = voice_pacer_heard(&p->pacer);
     due = least(p->time_place + p->target_ms, end);
     if (due > LATE_MAX_MS && due - LATE_MAX_MS > p->drop_place)

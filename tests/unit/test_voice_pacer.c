@@ -154,6 +154,44 @@ test_skip(void **state)
     assert_int_equal(voice_pacer_heard(&p), 4306);
 }
 
+/* A gap of 100 ms behind 140: who comes to it jumps, or fills it. */
+static void
+gap_make(struct voice_pacer *p)
+{
+    voice_pacer_init(p, 1000);
+    fill(p, 1000);
+    voice_pacer_skipped(p, 100, 1000);
+    voice_pacer_sent(p, 1000, 1000);
+    assert_true(voice_pacer_report(p, 1, 0, 1001));
+}
+
+static void
+test_filled(void **state)
+{
+    struct voice_pacer p;
+
+    (void) state;
+    gap_make(&p); /* jumped over */
+    assert_true(voice_pacer_report(&p, 360, 0, 1260));
+    assert_int_equal(voice_pacer_take_filled(&p), 0);
+    gap_make(&p); /* filled, as two reports tell */
+    assert_true(voice_pacer_report(&p, 180, 0, 1180));
+    assert_int_equal(voice_pacer_take_filled(&p), 100);
+    assert_true(voice_pacer_report(&p, 340, 0, 1340));
+    assert_int_equal(voice_pacer_take_filled(&p), 0);
+    gap_make(&p); /* in part */
+    assert_true(voice_pacer_report(&p, 330, 0, 1260));
+    assert_int_equal(voice_pacer_take_filled(&p), 30);
+    gap_make(&p); /* has not come there: it stood still */
+    assert_true(voice_pacer_report(&p, 100, 0, 1200));
+    assert_int_equal(voice_pacer_take_filled(&p), 0);
+    gap_make(&p); /* behind the gap it stood still for longer than that */
+    assert_true(voice_pacer_report(&p, 300, 0, 1600));
+    assert_int_equal(voice_pacer_take_filled(&p), 100);
+    assert_true(voice_pacer_report(&p, 300, 0, 1700));
+    assert_int_equal(voice_pacer_take_filled(&p), 0);
+}
+
 int
 main(void)
 {
@@ -163,6 +201,7 @@ main(void)
         {"R2.4 a player that stands still", test_stuck, NULL, NULL, NULL},
         {"R2.4 drift", test_drift, NULL, NULL, NULL},
         {"R2.4 what is left out", test_skip, NULL, NULL, NULL},
+        {"R2.4 gaps that a player fills", test_filled, NULL, NULL, NULL},
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
