@@ -24,13 +24,17 @@
 #define TOOL_NAME_MAX        64    /* [A-Za-z0-9_-], as models take them */
 #define TOOL_DESCRIPTION_MAX 4096  /* bytes */
 #define TOOL_SCHEMA_MAX      65536 /* bytes of JSON text */
+#define TOOL_BYTES_DEFAULT   262144
+#define TOOL_BYTES_MAX       (16u * 1024u * 1024u)
+#define TOOL_TIMEOUT_MAX_MS  (24u * 60u * 60u * 1000u)
 
 enum tool_flags {
     TOOL_READ_ONLY = 1, /* changes nothing in its domain */
     TOOL_PAGES = 2,     /* can give its result in pages, as they come */
     TOOL_STAMPED = 4,   /* has `stamp`: a kept result is checked against it */
     TOOL_LONG = 8,      /* acknowledges first; its result comes much later */
-    TOOL_AT_ONCE = 16   /* quick, on the caller's thread: none of the pool's */
+    TOOL_AT_ONCE = 16   /* quick work, on the caller's thread: none of the
+                           pool's; its results are not kept */
 };
 
 /* What tools read and change; who changes a domain makes what was kept of it
@@ -50,12 +54,14 @@ struct tool_spec {
     unsigned flags;
     unsigned domain;
     uint64_t ttl_ms;     /* a success is kept so long; 0: never */
-    uint64_t timeout_ms; /* its hard limit */
-    size_t max_bytes;    /* of its output as JSON text; more is an error of the
-                            tool, which cuts by itself (codec/tool_limits) */
+    uint64_t timeout_ms; /* its hard limit, the wait for a place included */
+    size_t max_bytes;    /* of its output as JSON text, 0 TOOL_BYTES_DEFAULT;
+                            more is an error of the tool, which cuts by itself
+                            (codec/tool_limits) */
 };
 
 struct tool;
+struct tool_meter;
 struct tool_run;
 
 /* What a file was when its result was made; all 0: none. */
@@ -75,7 +81,8 @@ struct tool_ops {
     void (*start)(struct tool *tool, struct tool_run *run);
     /* Of a run that was started and is not finished: nobody wants the result.
      * On the loop, once; tool_run_finish still follows, and soon. NULL with
-     * `work`, which asks tool_run_is_cancelled. */
+     * `work`, which asks tool_run_is_cancelled. A tool that changes something
+     * and has none is let end by itself, unless its time is over. */
     void (*cancel)(struct tool *tool, struct tool_run *run);
     /* What the arguments lead to at this moment; quick; any thread. 0 or UV_E*
      * (then nothing kept is given). With TOOL_STAMPED. */
@@ -88,14 +95,16 @@ struct tool_ops {
 /* Embedded as the first member of who implements it. */
 struct tool {
     const struct tool_ops *ops;
-    struct tool_spec spec; /* texts owned here */
-    json_t *schema;        /* spec.parameters */
+    struct tool_spec spec;    /* texts owned here */
+    json_t *schema;           /* spec.parameters */
+    struct tool_meter *meter; /* the registry's, of those it has */
     atomic_uint shares;
 };
 
 /*
  * Copies the texts. 0; UV_EINVAL: a name that no model takes, a schema that is
- * no JSON object, over a limit, or neither work nor start; UV_ENOMEM. One
+ * no JSON object, over a limit, no time limit, or operations that don't fit the
+ * flags; UV_ENOMEM. One
  * share, the caller's; on failure nothing is to be freed here.
  */
 int tool_init(struct tool *tool, const struct tool_ops *ops,

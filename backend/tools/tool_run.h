@@ -17,6 +17,8 @@
 
 #include "base/loop.h"
 
+#define TOOL_RUN_ERROR_BYTES 512
+
 struct tool_result {
     /* Success: the output, taken (an object, or a string for plain text), even
      * when finish refuses it. */
@@ -77,11 +79,14 @@ void tool_run_cancel(struct tool_run *run);
 /* --- for the tool */
 
 /* What it needs from one page to the next, or until its end; `release` is
- * called when the run is over, on any thread. */
+ * called when the run is over, or something else is kept, on any thread. A run
+ * that nobody wants any more may end between two pages, without another call of
+ * `work`. */
 void tool_run_keep(struct tool_run *run, void *kept,
                    void (*release)(void *kept));
 
-/* Takes the page. UV_ECANCELED: nobody reads; finish. */
+/* `work` alone: takes the page, once a step, then returns TOOL_STEP_PAGE.
+ * UV_ECANCELED: nobody reads; finish. UV_ENOMEM. */
 int tool_run_page(struct tool_run *run, json_t *page);
 void tool_run_progress(struct tool_run *run, double progress, double total,
                        const char *message);
