@@ -223,13 +223,16 @@ flight_make(struct tool_cache *c, const struct tool_cache_question *q)
     return f;
 }
 
+/* One that was abandoned is out already. */
 static void
-flight_unlink(struct tool_cache *c, struct tool_flight *f)
+flight_unlink(struct tool_flight *f)
 {
+    if (!f->prev)
+        return;
     *f->prev = f->next;
     if (f->next)
         f->next->prev = f->prev;
-    c->counts.flights--;
+    f->prev = NULL;
 }
 
 static void
@@ -279,6 +282,21 @@ ask_flight(struct tool_cache *c, const struct tool_cache_question *q,
     return TOOL_CACHE_WAIT;
 }
 
+struct tool_value *
+tool_cache_find(struct tool_cache *c, const struct tool_cache_question *q,
+                struct tool_flight **flight)
+{
+    struct tool_value *value = NULL;
+
+    *flight = NULL;
+    pthread_mutex_lock(&c->lock);
+    struct entry *e = entry_fresh(c, q);
+    if (e)
+        ask_hit(c, q, e, &value, flight);
+    pthread_mutex_unlock(&c->lock);
+    return value;
+}
+
 enum tool_cache_found
 tool_cache_ask(struct tool_cache *c, const struct tool_cache_question *q,
                struct tool_cache_waiter *waiter, struct tool_value **value,
@@ -325,13 +343,14 @@ is_kept(const struct tool_cache *c, const struct tool_flight *f,
 
 /* A waiter may be gone once its handler runs. */
 static void
-waiters_tell(struct tool_cache_waiter *first, struct tool_value *value)
+waiters_tell(struct tool_cache_waiter *first,
+             const struct tool_cache_result *result)
 {
     while (first) {
         struct tool_cache_waiter *waiter = first;
 
         first = waiter->next;
-        waiter->handler(waiter->arg, value);
+        waiter->handler(waiter->arg, result->value, result->note);
     }
 }
 
@@ -343,7 +362,8 @@ tool_cache_done(struct tool_cache *c, struct tool_flight **flight,
 
     *flight = NULL;
     pthread_mutex_lock(&c->lock);
-    flight_unlink(c, f);
+    flight_unlink(f);
+    c->counts.flights--;
     struct tool_cache_waiter *first = f->waiters;
     for (struct tool_cache_waiter *w = first; w; w = w->next)
         w->flight = NULL;
@@ -351,7 +371,7 @@ tool_cache_done(struct tool_cache *c, struct tool_flight **flight,
         entry_add(c, f, result);
     pthread_mutex_unlock(&c->lock);
     free(f);
-    waiters_tell(first, result->value);
+    waiters_tell(first, result);
 }
 
 void
@@ -363,12 +383,14 @@ tool_cache_bump(struct tool_cache *c, unsigned domain)
 }
 
 bool
-tool_cache_is_wanted(struct tool_cache *c, const struct tool_flight *flight)
+tool_cache_abandon(struct tool_cache *c, struct tool_flight *flight)
 {
     pthread_mutex_lock(&c->lock);
-    bool wanted = flight->waiters || flight->is_refresh;
+    bool unwanted = !flight->waiters && !flight->is_refresh;
+    if (unwanted)
+        flight_unlink(flight);
     pthread_mutex_unlock(&c->lock);
-    return wanted;
+    return unwanted;
 }
 
 void

@@ -55,9 +55,10 @@ struct tool_cache_question {
     uint64_t now_ms;
 };
 
-/* The result, borrowed; NULL: whoever ran it gave up. On the thread of _done,
- * without a lock. */
-typedef void tool_cache_h(void *arg, struct tool_value *value);
+/* The result, borrowed; NULL: whoever ran it gave up. `note` is _done's. On
+ * the thread of _done, without a lock. */
+typedef void tool_cache_h(void *arg, struct tool_value *value,
+                          const void *note);
 
 /* Embedded in who waits; untouched until its handler runs or it has left. */
 struct tool_cache_waiter {
@@ -79,6 +80,12 @@ int tool_cache_key_make(struct tool_cache_key *key, const char *tenant,
                         const char *root, const char *tool,
                         const json_t *arguments);
 
+/* What is kept and may be given: a share, or NULL, and then nothing has
+ * happened. *flight as below. */
+struct tool_value *tool_cache_find(struct tool_cache *c,
+                                   const struct tool_cache_question *q,
+                                   struct tool_flight **flight);
+
 /*
  * HIT: *value is shared with the caller. WAIT: the waiter's handler will be
  * called. FAILED: no memory, neither. *flight not NULL (HIT or WAIT): the
@@ -98,6 +105,7 @@ struct tool_cache_result {
     uint64_t ttl_ms;          /* 0: not to be kept: no success, not settled */
     struct tool_cache_stamp stamp;
     uint64_t now_ms;
+    const void *note; /* for the waiters: borrowed */
 };
 
 /* Takes the flight. Handlers run inside the call. */
@@ -107,9 +115,9 @@ void tool_cache_done(struct tool_cache *c, struct tool_flight **flight,
 /* Somebody changes, or has changed, something in the domain. */
 void tool_cache_bump(struct tool_cache *c, unsigned domain);
 
-/* Whether anybody still waits for it, or it makes an entry new. */
-bool tool_cache_is_wanted(struct tool_cache *c,
-                          const struct tool_flight *flight);
+/* True: nobody waits for it, nor is an entry to be made new, and from now on
+ * nobody joins it; _done is still to be called. False: nothing has changed. */
+bool tool_cache_abandon(struct tool_cache *c, struct tool_flight *flight);
 
 struct tool_cache_counts {
     size_t entries, bytes, flights;

@@ -7,8 +7,8 @@
  * changes, and answers every order exactly once, whatever happens: with its
  * result, its error, at its deadline, or as cancelled. Single-flight is the
  * cache's: one who leaves takes nobody along; what nobody waits for any more
- * is cancelled, unless it changes something and has begun: then it ends by
- * itself. Any thread. Owns its jobs; shares tools.
+ * is cancelled, unless it changes something, has begun and has no ops->cancel:
+ * then it ends by itself. Any thread. Owns its jobs; shares tools.
  *
  *   order ─► schema ─► cache ─ hit ─────────────────────────► answer at once
  *                        └ miss ─► waits for a place ─► run ─► cache ─► answer
@@ -23,14 +23,16 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define TOOL_RUNNER_ERROR_BYTES     512
 #define TOOL_RUNNER_ARGUMENTS_BYTES 262144 /* of JSON text */
 #define TOOL_RUNNER_LANE_MAX        8  /* at once for one session or caller */
 #define TOOL_RUNNER_LANE_WAITING    32 /* beyond: refused, "busy" */
+#define TOOL_RUNNER_LANE_LATER      16 /* acknowledged, their results to come */
+#define TOOL_RUNNER_PAUSE_MS        60000 /* a page waits so long for its next */
 
+struct event_bus;
 struct tool_cache;
 struct tool_job;
 struct tool_registry;
@@ -39,8 +41,10 @@ struct tool_runner;
 struct tool_runner_config {
     struct tool_registry *registry;
     struct tool_cache *cache; /* NULL: nothing is kept */
+    struct event_bus *events; /* tool_call, tool_result, tool_error; or NULL */
     struct loop *loop;        /* the services' */
-    const char *root;         /* a part of the cache's keys */
+    const char *root;         /* a part of the cache's keys; copied */
+    unsigned threads;         /* of the pool, at most */
     unsigned max_running;     /* in the process; the rest waits */
     unsigned max_waiting;     /* beyond: refused, "busy" */
 };
@@ -48,14 +52,15 @@ struct tool_runner_config {
 int tool_runner_create(struct tool_runner **rp,
                        const struct tool_runner_config *cfg);
 /* New orders are refused, running ones cancelled; every on_done is told. The
- * loops still run. Then wait until tool_runner_count is 0, and destroy. */
+ * loops still run. Then wait until tool_runner_count is 0, and destroy, with
+ * the loops still there and on none of them. */
 void tool_runner_close(struct tool_runner *r);
 void tool_runner_destroy(struct tool_runner **rp);
 
 /* What one session, or one caller over HTTP, may have at once. Embedded in who
  * owns it, zeroed; outlives its orders. */
 struct tool_lane {
-    unsigned running, waiting; /* the runner's, under its lock */
+    unsigned running, waiting, later; /* the runner's, under its lock */
 };
 
 struct tool_order {
@@ -90,6 +95,7 @@ struct tool_answer {
     bool cached;
     bool truncated;
     uint64_t took_us;
+    char *text; /* the answer's own */
 };
 
 struct tool_order_handlers {
@@ -102,13 +108,15 @@ struct tool_order_handlers {
     /* A long tool's first word, JSON text, borrowed; on_done still follows.
      * NULL: then it is run, and the order answered at its end. */
     void (*on_acknowledged)(void *arg, const char *json, size_t bytes);
-    /* Once, the last call; never within tool_runner_order or a verb here.
-     * Afterwards the job is gone but for the caller's share. */
+    /* Once, the last; never within tool_runner_order or a verb here, but
+     * without a loop maybe on another thread before the verb has returned. Then
+     * the job is gone but for the caller's share. */
     void (*on_done)(void *arg, const struct tool_answer *answer);
 };
 
 /*
- * 0: on_done follows; *job (may be NULL: not wanted) is the caller's share.
+ * 0: on_done follows; *job (may be NULL: not wanted) is the caller's share,
+ * written before any handler runs. The handlers' struct is copied.
  * 1: it is answered already: *answer, whose texts live until the caller's
  * tool_answer_deinit; no handler is called. This is how hits come, and how
  * orders are refused. UV_ENOMEM: nothing has happened.
@@ -121,17 +129,15 @@ void tool_answer_deinit(struct tool_answer *answer);
 /* Makes the next page. On the order's loop. */
 void tool_job_continue(struct tool_job *job);
 
-/* Both take the share. Cancelled: on_done follows, TOOL_CANCELLED unless it
- * was already on its way. Any thread. */
+/* Both take the share. Cancelled: on_done follows, TOOL_CANCELLED unless it was
+ * on its way. Any thread. */
 void tool_job_cancel(struct tool_job **job);
 void tool_job_put(struct tool_job **job);
 
-/*
- * All of a tenant: session_id NULL, or of one session. Graceful: what waits is
+/* All of a tenant (session_id NULL) or of one session. Graceful: what waits is
  * cancelled, what runs may end. Immediate: all is cancelled. Appends the names
- * of what was running, as a JSON array, to `names` (may be NULL). How many
- * were cancelled or are ending.
- */
+ * of what ran, as a JSON array, to `names` (may be NULL). How many were
+ * cancelled or are ending. */
 unsigned tool_runner_cancel(struct tool_runner *r, const char *tenant,
                             const char *session_id, bool immediate,
                             struct buffer *names);
@@ -139,7 +145,6 @@ unsigned tool_runner_cancel(struct tool_runner *r, const char *tenant,
 /* What runs, as above. */
 unsigned tool_runner_list(struct tool_runner *r, const char *tenant,
                           struct buffer *names);
-
 unsigned tool_runner_count(struct tool_runner *r);
 
 #endif

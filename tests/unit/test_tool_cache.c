@@ -27,6 +27,7 @@ struct asker {
     struct tool_flight *flight;
     enum tool_cache_found found;
     unsigned answers;
+    const void *note;
     char answer[64]; /* "": given up */
 };
 
@@ -62,10 +63,11 @@ question(unsigned n)
 }
 
 static void
-on_answer(void *arg, struct tool_value *value)
+on_answer(void *arg, struct tool_value *value, const void *note)
 {
     struct asker *asker = arg;
 
+    asker->note = note;
     asker->answers++;
     snprintf(asker->answer, sizeof(asker->answer), "%s",
              value ? value->text : "");
@@ -108,6 +110,56 @@ static void
 run(struct asker *asker, const char *text)
 {
     run_of(asker, text, NULL);
+}
+
+/* What is found alone is what asking gives; asking alone makes flights. */
+static void
+test_r3_2_find(void **state)
+{
+    const struct tool_cache_question q = question(1);
+    struct tool_flight *flight;
+    struct asker asker;
+
+    (void) state;
+    assert_null(tool_cache_find(cache, &q, &flight));
+    assert_null(flight);
+    ask(&asker, 1);
+    assert_non_null(asker.flight);
+    assert_null(tool_cache_find(cache, &q, &flight));
+    run(&asker, "one");
+    struct tool_value *value = tool_cache_find(cache, &q, &flight);
+    assert_string_equal(value->text, "one");
+    assert_null(flight);
+    tool_value_unref(value);
+}
+
+static void
+test_value_dump(void **state)
+{
+    json_t *tree = json_pack("{s:s, s:f}", "a", "bc\n", "d", 0.8);
+    json_t *text = json_string("plain");
+    struct tool_value *value = NULL;
+
+    (void) state;
+    assert_int_equal(tool_value_dump(&value, tree, 1000), 0);
+    assert_string_equal(value->text, "{\"a\":\"bc\\n\",\"d\":0.8}");
+    assert_int_equal(value->bytes, strlen(value->text));
+    assert_false(value->truncated);
+    assert_int_equal(tool_value_dump(&value, tree, value->bytes - 1), UV_E2BIG);
+    tool_value_unref(value);
+    assert_int_equal(tool_value_dump(&value, text, 7), 0);
+    assert_string_equal(value->text, "\"plain\"");
+    tool_value_unref(value);
+    for (unsigned i = 0; i < 2000; i++)
+        json_object_set_new(
+            tree,
+            (char[]){(char) ('a' + i % 26), (char) ('a' + i / 26 % 26), 0},
+            json_integer(i));
+    assert_int_equal(tool_value_dump(&value, tree, 1 << 20), 0);
+    assert_true(value->bytes > 4096);
+    tool_value_unref(value);
+    json_decref(tree);
+    json_decref(text);
 }
 
 static void
@@ -168,7 +220,7 @@ test_r3_2_early_refresh(void **state)
     assert_int_equal(second.found, TOOL_CACHE_HIT);
     assert_non_null(first.flight);
     assert_null(second.flight);
-    assert_true(tool_cache_is_wanted(cache, first.flight));
+    assert_false(tool_cache_abandon(cache, first.flight));
     tool_value_unref(first.value);
     tool_value_unref(second.value);
     now_ms += TTL / 10;
@@ -335,7 +387,7 @@ test_r3_2_who_leaves_takes_nobody_along(void **state)
     assert_true(tool_cache_leave(cache, &first.waiter));
     assert_false(tool_cache_leave(cache, &first.waiter));
     assert_true(tool_cache_leave(cache, &second.waiter));
-    assert_true(tool_cache_is_wanted(cache, first.flight));
+    assert_false(tool_cache_abandon(cache, first.flight));
     run(&first, "one");
     assert_int_equal(first.answers, 0);
     assert_int_equal(second.answers, 0);
@@ -344,12 +396,22 @@ test_r3_2_who_leaves_takes_nobody_along(void **state)
 
     ask(&first, 2);
     assert_true(tool_cache_leave(cache, &first.waiter));
-    assert_false(tool_cache_is_wanted(cache, first.flight));
     ask(&second, 2); /* wanted again */
     assert_null(second.flight);
-    assert_true(tool_cache_is_wanted(cache, first.flight));
+    assert_false(tool_cache_abandon(cache, first.flight));
     run(&first, "two");
     assert_string_equal(second.answer, "two");
+    assert_int_equal(first.answers, 0);
+
+    ask(&first, 3);
+    assert_true(tool_cache_leave(cache, &first.waiter));
+    assert_true(tool_cache_abandon(cache, first.flight));
+    ask(&second, 3); /* one that was given up is not joined */
+    assert_non_null(second.flight);
+    run(&first, NULL);
+    assert_int_equal(second.answers, 0);
+    run(&second, "three");
+    assert_string_equal(second.answer, "three");
 }
 
 static void
@@ -395,8 +457,9 @@ test_r3_2_keys(void **state)
 static atomic_uint runs, answered;
 
 static void
-on_threads_answer(void *arg, struct tool_value *value)
+on_threads_answer(void *arg, struct tool_value *value, const void *note)
 {
+    (void) note;
     (void) arg;
     assert_non_null(value);
     assert_string_equal(value->text, "slow");
@@ -436,7 +499,7 @@ ask_in_thread(void *arg)
         pthread_barrier_wait(t->barrier);
         if (tool_cache_ask(cache, &q, &t->waiters[n], &value, &flight)
             == TOOL_CACHE_HIT) {
-            on_threads_answer(NULL, value);
+            on_threads_answer(NULL, value, NULL);
             tool_value_unref(value);
         }
         if (flight)
@@ -536,6 +599,8 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_r3_2_find),
+        TEST(test_value_dump),
         TEST(test_r3_2_a_result_lives_for_its_time),
         TEST(test_r3_2_early_refresh),
         TEST(test_r3_2_least_recently_used),
