@@ -3,6 +3,7 @@
 #include "base/config.h"
 
 #include "base/config_table.h"
+#include "base/config_tool_server.h"
 #include "base/config_upstream.h"
 
 #include <confuse.h>
@@ -20,6 +21,12 @@
  * that is known at the top alone shows it. */
 #define SENTINEL "end_of_file"
 
+/* Where a section that repeats said something. */
+struct lines {
+    int keys[CONFIG_KEY_MAX];
+    int end; /* the closing brace */
+};
+
 /* What the file has said so far; libConfuse's callbacks take no argument of
  * ours, hence a thread's variable while a file is read. */
 struct reading {
@@ -28,10 +35,8 @@ struct reading {
     char *error;
     bool keyless;
     int lines[CONFIG_KEY_MAX]; /* where a key was given, 0: nowhere */
-    struct {
-        int lines[CONFIG_KEY_MAX];
-        int end; /* the closing brace */
-    } upstreams[CONFIG_UPSTREAM_MAX];
+    struct lines upstreams[CONFIG_UPSTREAM_MAX];
+    struct lines tool_servers[CONFIG_TOOL_SERVER_MAX];
 };
 static _Thread_local struct reading *reading;
 
@@ -101,17 +106,54 @@ upstream_find(cfg_t *cfg, const char *name)
     return -1;
 }
 
+/* The same of tool servers. */
+static int
+tool_server_find(cfg_t *cfg, const char *name)
+{
+    struct server_config *all = reading->cfg;
+    size_t i = 0;
+
+    while (i < all->tool_server_count
+           && strcmp(all->tool_servers[i].name, name) != 0)
+        i++;
+    if (i < all->tool_server_count)
+        return (int) i;
+    if (i == CONFIG_TOOL_SERVER_MAX) {
+        cfg_error(cfg, "more than %d tool servers", CONFIG_TOOL_SERVER_MAX);
+        return -1;
+    }
+    if (!all->tool_servers)
+        all->tool_servers =
+            calloc(CONFIG_TOOL_SERVER_MAX, sizeof(*all->tool_servers));
+    if (all->tool_servers
+        && config_tool_server_init(&all->tool_servers[i], name) == 0) {
+        all->tool_server_count++;
+        return (int) i;
+    }
+    if (all->tool_servers)
+        config_tool_server_deinit(&all->tool_servers[i]);
+    cfg_error(cfg,
+              "\"%.80s\" is no name of a tool server (1 to %d of letters, "
+              "digits, _ and -)",
+              name, CONFIG_TOOL_SERVER_NAME_BYTES);
+    return -1;
+}
+
 static int
 place_of(cfg_t *cfg, size_t key, struct place *place)
 {
     *place = (struct place){reading->cfg, &reading->lines[key]};
-    if (!config_key_is_upstream(config_key_at(key)))
+    if (!config_key_is_repeated(config_key_at(key)))
         return 0;
-    int i = upstream_find(cfg, cfg_title(cfg));
+    bool tools = config_key_is_tool_server(config_key_at(key));
+    int i = tools ? tool_server_find(cfg, cfg_title(cfg))
+                  : upstream_find(cfg, cfg_title(cfg));
     if (i < 0)
         return -1;
-    *place = (struct place){&reading->cfg->upstreams[i],
-                            &reading->upstreams[i].lines[key]};
+    *place = tools ? (struct place){&reading->cfg->tool_servers[i],
+                                    &reading->tool_servers[i].keys[key]}
+                   : (struct place){&reading->cfg->upstreams[i],
+                                    &reading->upstreams[i].keys[key]};
     return 0;
 }
 
@@ -119,7 +161,8 @@ place_of(cfg_t *cfg, size_t key, struct place *place)
 static bool
 key_may_be_shown(const struct config_key *key)
 {
-    return key->type != KEY_HEADERS && key->type != KEY_PROXY;
+    return key->type != KEY_HEADERS && key->type != KEY_PROXY
+           && key->type != KEY_VARIABLES;
 }
 
 static int
@@ -168,6 +211,17 @@ on_confuse_upstream(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+on_confuse_tool_server(cfg_t *cfg, cfg_opt_t *opt)
+{
+    cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+    int i = section ? tool_server_find(cfg, cfg_title(section)) : -1;
+    if (i < 0)
+        return -1;
+    reading->tool_servers[i].end = cfg->line;
+    return 0;
+}
+
+static int
 refuse(const char *path, const char *section, const char *name, const char *why)
 {
     size_t i = config_key_find(section, name);
@@ -201,8 +255,9 @@ section_make(const struct config_key *key, cfg_opt_t *sub)
     cfg_opt_t one = CFG_SEC(key->section, sub, CFGF_NONE);
     cfg_opt_t many = CFG_SEC(key->section, sub,
                              CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-    many.validcb = on_confuse_upstream;
-    return config_key_is_upstream(key) ? many : one;
+    many.validcb = config_key_is_upstream(key) ? on_confuse_upstream
+                                               : on_confuse_tool_server;
+    return config_key_is_repeated(key) ? many : one;
 }
 
 static void
@@ -336,23 +391,53 @@ origins_check(const struct server_config *cfg, const char *path)
     return 0;
 }
 
+/* What `section` NAME is blamed for, at the line of its row. */
+static int
+section_refuse(const char *path, const char *section, const char *title,
+               const struct lines *lines, const struct config_finding *f)
+{
+    const char *row = *f->row;
+    size_t key = config_key_find(section, row);
+    int line = key < config_key_count() ? lines->keys[key] : 0;
+    snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:%d: %s %s: %s%s%s%s", path,
+             line ? line : lines->end, section, title, row[0] ? "'" : "", row,
+             row[0] ? "' " : "", f->why);
+    return UV_EINVAL;
+}
+
 static int
 upstream_check(size_t i, const char *path)
 {
     struct config_upstream *up = &reading->cfg->upstreams[i];
     char why[CONFIG_WHY_BYTES] = "";
     const char *name = "";
+    const struct config_finding f = {&name, why};
     int result = config_upstream_check(up, &name, why);
     if (!result && !reading->keyless)
         result = config_upstream_read_key(up, &name, why);
-    if (result != UV_EINVAL)
-        return result;
-    size_t key = config_key_find(CONFIG_UPSTREAM, name);
-    int line = key < config_key_count() ? reading->upstreams[i].lines[key] : 0;
-    snprintf(reading->error, CONFIG_ERROR_BYTES, "%s:%d: upstream %s: %s%s%s%s",
-             path, line ? line : reading->upstreams[i].end, up->name,
-             name[0] ? "'" : "", name, name[0] ? "' " : "", why);
-    return UV_EINVAL;
+    return result == UV_EINVAL ? section_refuse(path, CONFIG_UPSTREAM, up->name,
+                                                &reading->upstreams[i], &f)
+                               : result;
+}
+
+static int
+tool_servers_check(const char *path)
+{
+    char why[CONFIG_WHY_BYTES] = "";
+    const char *name = "";
+    const struct config_finding f = {&name, why};
+    int result = 0;
+
+    for (size_t i = 0; i < reading->cfg->tool_server_count && !result; i++) {
+        struct config_tool_server *ts = &reading->cfg->tool_servers[i];
+        result = config_tool_server_check(ts, &name, why);
+        if (!result && !reading->keyless)
+            result = config_tool_server_read_secrets(ts, &name, why);
+        if (result == UV_EINVAL)
+            section_refuse(path, CONFIG_TOOL_SERVER, ts->name,
+                           &reading->tool_servers[i], &f);
+    }
+    return result;
 }
 
 static int
@@ -386,6 +471,8 @@ config_check(struct server_config *cfg, const char *path)
     int result = origins_check(cfg, path);
     if (!result)
         result = upstreams_check(cfg, path);
+    if (!result)
+        result = tool_servers_check(path);
     return result ? result : secret_read(cfg, path);
 }
 
@@ -402,7 +489,7 @@ all_read(struct server_config **cfgp, const char *path, char *error,
     reading = &now;
     for (size_t i = 0; i < config_key_count() && !result; i++) {
         if (!config_key_is_list(config_key_at(i))
-            && !config_key_is_upstream(config_key_at(i)))
+            && !config_key_is_repeated(config_key_at(i)))
             result = config_key_set(cfg, config_key_at(i),
                                     config_key_at(i)->initial);
     }
@@ -445,12 +532,15 @@ config_free(struct server_config **cfgp)
     if (!cfg)
         return;
     for (size_t i = 0; i < config_key_count(); i++) {
-        if (!config_key_is_upstream(config_key_at(i)))
+        if (!config_key_is_repeated(config_key_at(i)))
             config_key_free(cfg, config_key_at(i));
     }
     for (size_t i = 0; i < cfg->upstream_count; i++)
         config_upstream_deinit(&cfg->upstreams[i]);
     free(cfg->upstreams);
+    for (size_t i = 0; i < cfg->tool_server_count; i++)
+        config_tool_server_deinit(&cfg->tool_servers[i]);
+    free(cfg->tool_servers);
     if (cfg->listen.secret)
         explicit_bzero(cfg->listen.secret, strlen(cfg->listen.secret));
     free(cfg->listen.secret);
@@ -476,6 +566,8 @@ config_forget_environment(const struct server_config *cfg)
         explicit_bzero(text, strlen(text));
         unsetenv(name);
     }
+    for (size_t i = 0; i < cfg->tool_server_count; i++)
+        config_tool_server_forget(&cfg->tool_servers[i]);
 }
 
 struct log_config

@@ -13,6 +13,7 @@
 #ifndef VOICE_CONFIG_H
 #define VOICE_CONFIG_H
 
+#include "base/config_tool_server.h"
 #include "base/config_upstream.h"
 #include "base/log.h"
 
@@ -67,6 +68,8 @@ struct server_config {
     } offline;
     struct config_upstream *upstreams; /* in the file's order; owns */
     size_t upstream_count;
+    struct config_tool_server *tool_servers; /* in the file's order; owns */
+    size_t tool_server_count;
     struct {
         char *upstream;     /* which one; "" the first */
         char *model;        /* warmed from the start; "" learned alone */
@@ -112,7 +115,8 @@ struct server_config {
 int config_read(struct server_config **cfgp, const char *path,
                 char error[CONFIG_ERROR_BYTES]);
 
-/* The same for a program that serves nobody: upstreams' keys stay unread. */
+/* The same for a program that serves nobody: keys of upstreams and of tool
+ * servers stay unread. */
 int config_read_keyless(struct server_config **cfgp, const char *path,
                         char error[CONFIG_ERROR_BYTES]);
 void config_free(struct server_config **cfgp);
@@ -121,7 +125,7 @@ void config_free(struct server_config **cfgp);
 void config_warn(const struct server_config *cfg, config_warning_h *handler,
                  void *arg);
 
-/* Wipes upstreams' keys out of the process's environment, where programs
+/* Wipes those keys out of the process's environment, where programs
  * started by it and /proc would see them. Before threads are started. */
 void config_forget_environment(const struct server_config *cfg);
 

@@ -6,8 +6,15 @@
 
 #include <string.h>
 
-/* Heads and ends of sections between key i - 1 and key i. In the example an
- * upstream is a comment: without a key it would be refused. */
+static bool
+section_is_repeated(const char *section)
+{
+    return strcmp(section, CONFIG_UPSTREAM) == 0
+           || strcmp(section, CONFIG_TOOL_SERVER) == 0;
+}
+
+/* Heads and ends of sections between key i - 1 and key i. In the example those
+ * that repeat are comments: as they stand they would be refused. */
 static void
 section_turn(size_t i, FILE *out)
 {
@@ -16,12 +23,17 @@ section_turn(size_t i, FILE *out)
     if (strcmp(before, now) == 0)
         return;
     if (before[0])
-        fprintf(out, "%s}\n", strcmp(before, CONFIG_UPSTREAM) ? "" : "#");
+        fprintf(out, "%s}\n", section_is_repeated(before) ? "#" : "");
     if (strcmp(now, CONFIG_UPSTREAM) == 0)
         fputs("\n# A Realtime server that sessions go to; several are tried in "
               "this order\n# unless voice_upstream of nginx.conf names them. "
               "With none the built-in\n# offline model serves.\n#upstream NAME "
               "{\n",
+              out);
+    else if (strcmp(now, CONFIG_TOOL_SERVER) == 0)
+        fputs("\n# A server whose tools are offered here as mcp_NAME_<tool> or "
+              "http_NAME_<tool>;\n# one of mcp, command and http says which "
+              "kind it is.\n#tool_server NAME {\n",
               out);
     else if (now[0])
         fprintf(out, "\n%s {\n", now);
@@ -36,12 +48,13 @@ key_print(const void *owner, const struct config_key *key, FILE *out)
 }
 
 static void
-upstream_print(const struct config_upstream *up, FILE *out)
+repeated_print(const void *owner, const char *section, const char *name,
+               FILE *out)
 {
-    fprintf(out, "\nupstream %s {\n", up->name);
+    fprintf(out, "\n%s %s {\n", section, name);
     for (size_t i = 0; i < config_key_count(); i++) {
-        if (config_key_is_upstream(config_key_at(i)))
-            key_print(up, config_key_at(i), out);
+        if (strcmp(config_key_at(i)->section, section) == 0)
+            key_print(owner, config_key_at(i), out);
     }
     fputs("}\n", out);
 }
@@ -52,7 +65,7 @@ config_print(const struct server_config *cfg, FILE *out)
     const char *before = "";
     for (size_t i = 0; i < config_key_count(); i++) {
         const struct config_key *key = config_key_at(i);
-        if (config_key_is_upstream(key))
+        if (config_key_is_repeated(key))
             continue;
         if (strcmp(before, key->section) != 0)
             fprintf(out, "%s\n%s {\n", before[0] ? "}\n" : "", key->section);
@@ -61,7 +74,11 @@ config_print(const struct server_config *cfg, FILE *out)
     }
     fputs(before[0] ? "}\n" : "", out);
     for (size_t i = 0; i < cfg->upstream_count; i++)
-        upstream_print(&cfg->upstreams[i], out);
+        repeated_print(&cfg->upstreams[i], CONFIG_UPSTREAM,
+                       cfg->upstreams[i].name, out);
+    for (size_t i = 0; i < cfg->tool_server_count; i++)
+        repeated_print(&cfg->tool_servers[i], CONFIG_TOOL_SERVER,
+                       cfg->tool_servers[i].name, out);
 }
 
 void

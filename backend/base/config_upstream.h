@@ -10,16 +10,12 @@
 #ifndef VOICE_CONFIG_UPSTREAM_H
 #define VOICE_CONFIG_UPSTREAM_H
 
+#include "base/config_check.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 #define CONFIG_UPSTREAM_MAX 16
-#define CONFIG_WHY_BYTES    160
-
-struct config_list {
-    char **items;
-    size_t count;
-};
 
 /* How an upstream is told the key. */
 enum upstream_auth { UPSTREAM_BEARER, UPSTREAM_API_KEY };
