@@ -32,7 +32,7 @@ struct tool_change {
                                              whatever is there, or nothing */
 };
 
-/* With the lock held. 0; UV_ESTALE: it is not as expected; UV_EISDIR,
+/* With the lock held. 0; UV_EBUSY: it is not as expected; UV_EISDIR,
  * UV_EFTYPE, UV_EXDEV, UV_EACCES, UV_ENOSPC, …: nothing has changed but that
  * directories may have been made. */
 int tool_change_replace(const struct tool_change *change);

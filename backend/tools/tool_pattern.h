@@ -2,9 +2,9 @@
 
 /*
  * A regular expression of a model (PCRE2, the only module that knows it),
- * matched against bytes that may be no UTF-8. Steps, depth and memory of a
- * match are limited, and a search asks again and again whether it is to stop:
- * no pattern holds a thread. One user at a time; owns its working memory.
+ * matched against UTF-8. Steps, depth and memory of a match are limited, and a
+ * search asks again and again whether it is to stop: no pattern holds a thread.
+ * One user at a time; owns its working memory.
  */
 
 #ifndef VOICE_TOOL_PATTERN_H
@@ -44,8 +44,10 @@ struct tool_pattern_span {
     size_t begin, end;
 };
 
-/* The first match at `from` or later. 1: found; 0: none; UV_E2BIG: it takes
- * more than a search may; UV_ECANCELED: is_over said so; UV_ENOMEM. */
+/* The first match at `from` or later, which is where a character begins. The
+ * text is sound UTF-8: tool_limits_clean has seen it. 1: found; 0: none;
+ * UV_E2BIG: it takes more than a search may; UV_ECANCELED: is_over said so;
+ * UV_ENOMEM. */
 int tool_pattern_find(struct tool_pattern *p, const char *text, size_t bytes,
                       size_t from, struct tool_pattern_span *span);
 
