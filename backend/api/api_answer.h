@@ -30,6 +30,8 @@ struct session_registry;
 struct session_resume;
 struct store;
 struct tenant_limits;
+struct tool_registry;
+struct tool_runner;
 struct upstream_set;
 struct usage;
 struct warm_pool;
@@ -55,6 +57,8 @@ struct api_context {
     struct http_client *http;          /* NULL as upstreams; and the next two */
     struct calls *calls;
     const struct session_call_config *call_sessions;
+    struct tool_registry *tools; /* these two NULL in tests alone */
+    struct tool_runner *tool_runner;
     const struct server_config *config;
     const char *model_name; /* what /health says; NULL: none */
     _Atomic bool ready;

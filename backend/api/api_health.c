@@ -3,6 +3,7 @@
 #include "api/api_health.h"
 
 #include "config.h"
+#include "service/tool_registry.h"
 #include "session/session_registry.h"
 
 #include <stdlib.h>
@@ -28,10 +29,12 @@ void
 api_health(struct gate_request *rq, struct api_context *api)
 {
     const char *state = health_state(api);
-    json_t *tree = json_pack("{s:s, s:s, s:s, s:{s:b, s:i}, s:s?}", "status",
+    json_int_t tools =
+        api->tools ? (json_int_t) tool_registry_count(api->tools) : 0;
+    json_t *tree = json_pack("{s:s, s:s, s:s, s:{s:b, s:I}, s:s?}", "status",
                              state, "version", VOICE_VERSION, "assistant_name",
-                             "ngx-voice", "amplifier", "enabled", 0,
-                             "tools_count", 0, "model", api->model_name);
+                             "ngx-voice", "amplifier", "enabled", tools > 0,
+                             "tools_count", tools, "model", api->model_name);
 
     api_json(rq, health_is_good(state) ? 200 : 503, &tree);
 }

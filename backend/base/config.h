@@ -89,6 +89,15 @@ struct server_config {
         uint64_t pool_wait_ms; /* for a free connection */
     } http;
     struct {
+        char *root;             /* of file tools, "" none: there are none */
+        uint64_t threads;       /* that file tools run on */
+        uint64_t max_running;   /* runs at once */
+        uint64_t max_waiting;   /* orders beyond */
+        uint64_t cache_entries; /* 0: nothing is kept */
+        uint64_t cache_bytes;
+        uint64_t file_ttl_ms; /* results of read_file, glob and grep */
+    } tools;
+    struct {
         char *sqlite; /* path of the database, "" none: nothing is kept */
     } store;
     struct {

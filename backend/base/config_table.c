@@ -165,6 +165,22 @@ KEY("http", "write", DURATION, http.write_ms, "10s", 10, 60 * MINUTE_MS, NULL,
     true, "Time without a byte of the request leaving.")
 KEY("http", "pool_wait", DURATION, http.pool_wait_ms, "5s", 10,
     10 * MINUTE_MS, NULL, true, "Time that a request waits for a connection.")
+KEY("tools", "root", TEXT, tools.root, "", 0, 4096, NULL, true,
+    "Directory that file tools see and change, and nothing outside of it; "
+    "empty: there are no file tools.")
+KEY("tools", "threads", NUMBER, tools.threads, "16", 1, 256, NULL, true,
+    "Threads that file tools run on, started when needed.")
+KEY("tools", "max_running", NUMBER, tools.max_running, "64", 1, 4096, NULL,
+    true, "Runs of tools at once; more wait. At most 8 a session or caller.")
+KEY("tools", "max_waiting", NUMBER, tools.max_waiting, "1024", 0, 65536, NULL,
+    true, "Calls of tools that wait beyond; one more is refused.")
+KEY("tools", "cache_entries", NUMBER, tools.cache_entries, "100", 0, 1000000,
+    NULL, true, "Results kept to be given again; 0: none is.")
+KEY("tools", "cache_size", SIZE, tools.cache_bytes, "64m", 64 * 1024,
+    64 * 1024 * MIB, NULL, true, "Memory for them.")
+KEY("tools", "file_ttl", DURATION, tools.file_ttl_ms, "30s", 0,
+    60 * MINUTE_MS, NULL, true,
+    "How long results of read_file, glob and grep are kept; 0s: never.")
 KEY("store", "sqlite", TEXT, store.sqlite, "", 0, 4096, NULL, true,
     "SQLite file, such as /var/lib/ngx-voice/voice.db, of minted secrets, "
     "calls and usage; empty: they live in memory and end with the process.")

@@ -8,12 +8,15 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/policy.h"
+#include "gate/curl_stream.h"
 #include "gate/fastcgi_gate.h"
+#include "gate/http_client.h"
 #include "gate/stream_link.h"
 #include "main/control.h"
 #include "main/server_calls.h"
 #include "main/server_model.h"
 #include "main/server_services.h"
+#include "main/server_tools.h"
 #include "service/credentials.h"
 #include "service/event_bus.h"
 #include "service/voice_load.h"
@@ -47,6 +50,9 @@ struct server {
     struct event_bus *events;
     struct server_services *services;
     struct server_model *model;
+    bool curl;
+    struct http_client *http; /* on the control loop */
+    struct server_tools *tools;
     struct server_calls *calls; /* NULL: the model is not remote */
     struct gate *gates[SERVER_LISTEN_MAX];
     struct api_context api[SERVER_LISTEN_MAX]; /* one a gate */
@@ -137,7 +143,41 @@ model_start(struct server *server)
     return server_model_create(&server->model, &cfg);
 }
 
-/* Its own requests run beside the control socket: they are few. */
+/* Its requests run beside the control socket, and so do tools that wait for
+ * somebody else. */
+static int
+http_start(struct server *server)
+{
+    const struct server_config *config = server->config;
+    const struct http_client_config cfg = {
+        .loop = server->control_loop,
+        .keepalive = config->http.keepalive,
+        .max = config->http.max,
+        .idle_ms = config->http.idle_ms,
+        .connect_ms = config->http.connect_ms,
+        .read_ms = config->http.read_ms,
+        .write_ms = config->http.write_ms,
+        .pool_wait_ms = config->http.pool_wait_ms,
+    };
+    int result = curl_stream_library_open();
+
+    server->curl = result == 0;
+    return result ? result : http_client_create(&server->http, &cfg);
+}
+
+static int
+tools_start(struct server *server)
+{
+    const struct server_tools_config cfg = {
+        .config = server->config,
+        .loop = server->control_loop,
+        .http = server->http,
+        .events = server->events,
+    };
+
+    return server_tools_create(&server->tools, &cfg);
+}
+
 static int
 calls_make(struct server *server)
 {
@@ -147,6 +187,7 @@ calls_make(struct server *server)
     const struct server_calls_config cfg = {
         .config = server->config,
         .loop = server->control_loop,
+        .http = server->http,
         .store = shared.store,
         .upstreams = server_model_upstreams(server->model),
         .sessions =
@@ -210,10 +251,12 @@ gate_open(struct server *server, int fd)
         .open_model_arg = server->model,
         .upstreams = server_model_upstreams(server->model),
         .warm = server_model_warm(server->model),
-        .http = server_calls_http(server->calls),
+        .http = server->http,
         .warm_secrets = server_calls_secrets(server->calls),
         .calls = server_calls_calls(server->calls),
         .call_sessions = server_calls_sessions(server->calls),
+        .tools = server_tools_registry(server->tools),
+        .tool_runner = server_tools_runner(server->tools),
         .config = config,
         .model_name = server_model_name(server->model),
     };
@@ -288,6 +331,10 @@ server_create(struct server **sp, const struct server_start *start)
         return start_failed(&server, "services", result);
     if ((result = model_start(server)) != 0)
         return start_failed(&server, "model", result);
+    if ((result = http_start(server)) != 0)
+        return start_failed(&server, "http", result);
+    if ((result = tools_start(server)) != 0)
+        return start_failed(&server, "tools", result);
     if ((result = calls_make(server)) != 0)
         return start_failed(&server, "calls", result);
     if ((result = gates_start(server)) != 0)
@@ -459,6 +506,9 @@ server_destroy(struct server **sp)
     server_calls_stop(server->calls); /* no call comes about any more */
     loops_settle(server);
     sessions_end_late(server);
+    server_tools_destroy(&server->tools);
+    if (server->http)
+        http_client_close(&server->http);
     server_model_stop(server->model);
     loops_settle(server);
     server_services_stop(server->services);
@@ -476,6 +526,8 @@ server_destroy(struct server **sp)
         session_resume_destroy(&server->resumes);
     server_calls_destroy(&server->calls);
     server_model_destroy(&server->model);
+    if (server->curl)
+        curl_stream_library_close();
     server_services_destroy(&server->services);
     credentials_destroy(&server->credentials);
     policy_cache_clear();

@@ -2,7 +2,6 @@
 
 #include "main/server_calls.h"
 
-#include "gate/http_client.h"
 #include "model/upstream.h"
 #include "model/upstream_request.h"
 #include "service/tenant_limits.h"
@@ -12,7 +11,7 @@
 #include <stdlib.h>
 
 struct server_calls {
-    struct http_client *http;
+    struct http_client *http; /* the server's */
     struct calls *calls;
     struct upstream_set *upstreams;
     struct warm_mint mint;
@@ -49,33 +48,15 @@ on_keep(void *arg, const struct call_info *call)
     return result;
 }
 
-/* A session_call_config's; its client is closed after the last session. */
+/* A session_call_config's; the client is closed after the last session. */
 static void
 on_hang_up(void *arg, const struct call_info *call)
 {
     struct server_calls *s = arg;
     const struct upstream *to = upstream_find(s->upstreams, call->upstream);
 
-    if (to && s->http)
+    if (to)
         upstream_request_hangup(s->http, to, call->id);
-}
-
-static int
-http_start(struct server_calls *s, const struct server_calls_config *cfg)
-{
-    const struct server_config *config = cfg->config;
-    const struct http_client_config http = {
-        .loop = cfg->loop,
-        .keepalive = config->http.keepalive,
-        .max = config->http.max,
-        .idle_ms = config->http.idle_ms,
-        .connect_ms = config->http.connect_ms,
-        .read_ms = config->http.read_ms,
-        .write_ms = config->http.write_ms,
-        .pool_wait_ms = config->http.pool_wait_ms,
-    };
-
-    return http_client_create(&s->http, &http);
 }
 
 /* Warm ones, for upstreams whose calls go out under a secret. */
@@ -108,6 +89,7 @@ server_calls_create(struct server_calls **sp,
 
     if (!s)
         return UV_ENOMEM;
+    s->http = cfg->http;
     s->upstreams = cfg->upstreams;
     s->sessions = cfg->sessions;
     s->sessions.hang_up = on_hang_up;
@@ -115,9 +97,7 @@ server_calls_create(struct server_calls **sp,
     s->sessions.max_session_ms = cfg->config->limits.session_ms;
     s->sessions.max_idle_ms = cfg->config->limits.idle_ms;
     *sp = s; /* a start that fails is taken down like a server */
-    int result = http_start(s, cfg);
-    if (!result)
-        result = secrets_start(s, cfg);
+    int result = secrets_start(s, cfg);
     if (!result)
         result = calls_create(&s->calls, &calls);
     if (result)
@@ -145,8 +125,6 @@ server_calls_stop(struct server_calls *s)
         calls_close(s->calls);
     if (s->secrets)
         warm_secrets_stop(s->secrets);
-    if (s->http)
-        http_client_close(&s->http);
 }
 
 void
@@ -160,12 +138,6 @@ server_calls_destroy(struct server_calls **sp)
     calls_destroy(&s->calls);
     warm_secrets_destroy(&s->secrets);
     free(s);
-}
-
-struct http_client *
-server_calls_http(struct server_calls *s)
-{
-    return s ? s->http : NULL;
 }
 
 struct calls *

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Calls, for a server with upstreams: the HTTP client that makes them, the
- * table that knows them, and the start of sidebands for those that are claimed
- * from an instance that is gone. Owns the client, the table and
- * the secrets of upstreams that are kept warm. Made and taken
+ * Calls, for a server with upstreams: the table that knows them, and the start
+ * of sidebands for those that are claimed from an instance that is gone. Owns
+ * the table and the secrets of upstreams that are kept warm. Made and taken
  * down on the main thread.
  */
 
@@ -24,6 +23,7 @@ struct warm_secrets;
 struct server_calls_config {
     const struct server_config *config; /* borrowed for life, as all here */
     struct loop *loop;                  /* running; the client's */
+    struct http_client *http;           /* closed after the last session */
     struct store *store;                /* NULL: calls are this process's */
     struct upstream_set *upstreams;
     struct session_call_config sessions; /* what calls need of others */
@@ -40,7 +40,6 @@ void server_calls_drain(struct server_calls *s);
 void server_calls_stop(struct server_calls *s);
 void server_calls_destroy(struct server_calls **sp);
 
-struct http_client *server_calls_http(struct server_calls *s);
 struct calls *server_calls_calls(struct server_calls *s);
 const struct session_call_config *server_calls_sessions(struct server_calls *s);
 /* NULL: none are kept warm. */

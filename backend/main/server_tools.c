@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "main/server_tools.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/tool_cache.h"
+#include "service/tool_registry.h"
+#include "service/tool_runner.h"
+#include "tools/tool_edit.h"
+#include "tools/tool_file.h"
+#include "tools/tool_read.h"
+#include "tools/tool_root.h"
+#include "tools/tool_write.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define END_MS      10000
+#define END_LOOK_US 2000
+
+struct server_tools {
+    const struct server_config *config;
+    struct tool_root *root; /* NULL: none is configured */
+    struct tool_registry *registry;
+    struct tool_cache *cache; /* NULL: nothing is kept */
+    struct tool_runner *runner;
+};
+
+/* --- the tools that are built in */
+
+static int
+tool_failed(const char *what, int error)
+{
+    LOG(ALERT, "server", "start=failed at=tools tool=%s error=\"%s\"", what,
+        uv_strerror(error));
+    return error;
+}
+
+/* What its _create gave: the registry has it from now on. */
+static int
+tool_add(struct server_tools *s, int result, struct tool *tool,
+         const char *what)
+{
+    if (!result)
+        result = tool_registry_add(s->registry, &tool);
+    return result ? tool_failed(what, result) : 0;
+}
+
+typedef int file_create(struct tool **tp, const struct tool_file_config *cfg);
+
+/* Their results are kept as long as the configuration has it. */
+static int
+file_add(struct server_tools *s, file_create *create, const char *what)
+{
+    const struct tool_file_config cfg = {.root = s->root};
+    struct tool *tool = NULL;
+    int result = create(&tool, &cfg);
+
+    if (!result && tool->spec.ttl_ms)
+        tool->spec.ttl_ms = s->config->tools.file_ttl_ms;
+    return tool_add(s, result, tool, what);
+}
+
+static int
+files_make(struct server_tools *s)
+{
+    static const struct {
+        file_create *create;
+        const char *name;
+    } files[] = {
+        {tool_read_create, "read_file"},
+        {tool_write_create, "write_file"},
+        {tool_edit_create, "edit_file"},
+    };
+    int result = 0;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !result; i++)
+        result = file_add(s, files[i].create, files[i].name);
+    return result;
+}
+
+static int
+builtin_make(struct server_tools *s)
+{
+    return s->root ? files_make(s) : 0;
+}
+
+/* --- what they need */
+
+static int
+root_open(struct server_tools *s)
+{
+    const char *path = s->config->tools.root;
+
+    if (!path[0])
+        return 0;
+    int result = tool_root_open(&s->root, path);
+    if (result)
+        LOG(ALERT, "server", "start=failed at=tools root=\"%s\" error=\"%s\"",
+            path, uv_strerror(result));
+    return result;
+}
+
+static int
+cache_make(struct server_tools *s)
+{
+    const struct tool_cache_config cfg = {
+        .max_entries = s->config->tools.cache_entries,
+        .max_bytes = s->config->tools.cache_bytes,
+    };
+
+    return cfg.max_entries ? tool_cache_create(&s->cache, &cfg) : 0;
+}
+
+static int
+runner_make(struct server_tools *s, const struct server_tools_config *cfg)
+{
+    const struct server_config *config = cfg->config;
+    const struct tool_runner_config runner = {
+        .registry = s->registry,
+        .cache = s->cache,
+        .events = cfg->events,
+        .loop = cfg->loop,
+        .root = s->root ? tool_root_path(s->root) : "",
+        .threads = (unsigned) config->tools.threads,
+        .max_running = (unsigned) config->tools.max_running,
+        .max_waiting = (unsigned) config->tools.max_waiting,
+    };
+
+    return tool_runner_create(&s->runner, &runner);
+}
+
+int
+server_tools_create(struct server_tools **sp,
+                    const struct server_tools_config *cfg)
+{
+    struct server_tools *s = calloc(1, sizeof(*s));
+    int result;
+
+    if (!s)
+        return UV_ENOMEM;
+    s->config = cfg->config;
+    *sp = s; /* a start that fails is taken down like a server */
+    result = root_open(s);
+    if (!result)
+        result = tool_registry_create(&s->registry);
+    if (!result)
+        result = cache_make(s);
+    if (!result)
+        result = runner_make(s, cfg);
+    if (!result)
+        result = builtin_make(s);
+    if (!result)
+        LOG(NOTICE, "server", "tools=%zu root=\"%s\"",
+            tool_registry_count(s->registry), s->config->tools.root);
+    return result;
+}
+
+/* --- the end */
+
+/* Whether all of it has ended. */
+static bool
+runner_end(struct server_tools *s)
+{
+    uint64_t end = clock_now_ms() + END_MS;
+
+    if (!s->runner)
+        return true;
+    tool_runner_close(s->runner);
+    while (tool_runner_count(s->runner) && clock_now_ms() < end)
+        usleep(END_LOOK_US);
+    if (tool_runner_count(s->runner)) {
+        LOG(ALERT, "server", "tools=%u did not end in %u ms",
+            tool_runner_count(s->runner), END_MS);
+        return false;
+    }
+    tool_runner_destroy(&s->runner);
+    return true;
+}
+
+void
+server_tools_destroy(struct server_tools **sp)
+{
+    struct server_tools *s = *sp;
+
+    *sp = NULL;
+    if (!s || !runner_end(s))
+        return;
+    tool_registry_destroy(&s->registry);
+    tool_cache_destroy(&s->cache);
+    tool_root_close(&s->root);
+    free(s);
+}
+
+struct tool_registry *
+server_tools_registry(struct server_tools *s)
+{
+    return s ? s->registry : NULL;
+}
+
+struct tool_runner *
+server_tools_runner(struct server_tools *s)
+{
+    return s ? s->runner : NULL;
+}
