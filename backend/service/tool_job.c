@@ -50,8 +50,13 @@ tool_origin_make(struct tool *tool, const struct tool_order *order)
     if (!origin)
         return NULL;
     atomic_init(&origin->shares, 1);
+    /* A tree's counts are the library's, and none of two threads'. */
+    origin->arguments = json_deep_copy(order->arguments);
+    if (!origin->arguments) {
+        free(origin);
+        return NULL;
+    }
     origin->tool = tool_ref(tool);
-    origin->arguments = json_incref((json_t *) order->arguments);
     at = origin->texts;
     origin->tenant = text_copy(&at, order->tenant);
     origin->session_id = text_copy(&at, order->session_id);

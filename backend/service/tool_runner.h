@@ -65,8 +65,7 @@ struct tool_lane {
 
 struct tool_order {
     const char *name;
-    const json_t *arguments; /* an object; shared (incref'ed) by the job: not
-                                to be changed any more */
+    const json_t *arguments; /* an object; copied when it has to run */
     const char *tenant;      /* copied, "" = default */
     const char *session_id;  /* copied, "" : over HTTP */
     const char *call_id;     /* copied, "" none; for events and status */
