@@ -10,7 +10,9 @@
 #include <uv.h>
 
 #define BUCKETS       256
-#define REFRESH_SHARE 10 /* of its time, before its end */
+#define KEY_PARTS     4
+#define KEY_BYTES     1024 /* of parts that need no memory of their own */
+#define REFRESH_SHARE 10   /* of its time, before its end */
 
 struct entry {
     struct entry *next;          /* of its bucket */
@@ -44,23 +46,44 @@ struct tool_cache {
 
 /* --- keys */
 
+/* Each part behind its length, so that no two lists of parts are one text. */
+static void
+parts_write(uint8_t *out, const char *const parts[KEY_PARTS],
+            const size_t bytes[KEY_PARTS])
+{
+    for (unsigned i = 0; i < KEY_PARTS; i++) {
+        memcpy(out, &bytes[i], sizeof(bytes[i]));
+        memcpy(out + sizeof(bytes[i]), parts[i], bytes[i]);
+        out += sizeof(bytes[i]) + bytes[i];
+    }
+}
+
 int
 tool_cache_key_make(struct tool_cache_key *key, const char *tenant,
                     const char *root, const char *tool, const json_t *arguments)
 {
-    uint8_t parts[4][CRYPTO_SHA256_BYTES];
     char *text =
         json_dumps(arguments, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *const parts[KEY_PARTS] = {tenant, root, tool, text};
+    size_t bytes[KEY_PARTS], all = 0;
+    uint8_t some[KEY_BYTES], *room = some;
 
     if (!text)
         return UV_ENOMEM;
-    crypto_sha256(tenant, strlen(tenant), parts[0]);
-    crypto_sha256(root, strlen(root), parts[1]);
-    crypto_sha256(tool, strlen(tool), parts[2]);
-    crypto_sha256(text, strlen(text), parts[3]);
-    crypto_sha256(parts, sizeof(parts), key->hash);
+    for (unsigned i = 0; i < KEY_PARTS; i++) {
+        bytes[i] = strlen(parts[i]);
+        all += sizeof(bytes[i]) + bytes[i];
+    }
+    if (all > sizeof(some))
+        room = malloc(all);
+    if (room) {
+        parts_write(room, parts, bytes);
+        crypto_sha256(room, all, key->hash);
+    }
+    if (room != some)
+        free(room);
     free(text);
-    return 0;
+    return room ? 0 : UV_ENOMEM;
 }
 
 static unsigned

@@ -25,7 +25,7 @@
 #define ROUNDS  150
 #define RUNNING 6
 #define WAITING 200
-#define SLOTS    64 /* runs of a fake that wait */
+#define SLOTS   64 /* runs of a fake that wait */
 #define SCHEMA                                                                 \
     "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}},"      \
     "\"additionalProperties\":false}"
@@ -686,7 +686,7 @@ caller_wait_cancelled(struct caller *c)
 static void
 test_cancel_before_it_begins(void **state)
 {
-    struct caller blockers[RUNNING], c = {0};
+    struct caller blockers[RUNNING] = {0}, c = {0};
     struct tool_spec plain = spec_of_read;
 
     (void) state;
@@ -905,7 +905,7 @@ test_caps(void **state)
 static void
 test_lanes_are_apart(void **state)
 {
-    struct caller many[4], other = {0};
+    struct caller many[4] = {0}, other = {0};
     struct tool_lane full = {.running = TOOL_RUNNER_LANE_MAX};
     struct tool_spec plain = spec_of_read;
 
@@ -1017,7 +1017,7 @@ test_r3_4_all_pages(void **state)
 static void
 test_long(void **state)
 {
-    struct caller c[2 * RUNNING];
+    struct caller c[2 * RUNNING] = {0};
     struct tool_lane lane = {0};
     struct tool_spec spec = spec_of_read;
 
@@ -1055,7 +1055,7 @@ test_long(void **state)
 static void
 test_cancel_all(void **state)
 {
-    struct caller ours[RUNNING + 2], theirs = {0};
+    struct caller ours[RUNNING + 2] = {0}, theirs = {0};
     struct tool_spec plain = spec_of_read;
     struct buffer names;
 
@@ -1107,7 +1107,7 @@ test_cancel_all(void **state)
 static void
 test_close_while_all_runs(void **state)
 {
-    struct caller c[24], late = {0};
+    struct caller c[24] = {0}, late = {0};
     struct tool_spec paged = spec_of_read;
 
     (void) state;
