@@ -141,8 +141,10 @@ tool_file_number(const struct tool_run *run, const char *name,
 json_t *
 tool_file_text(const char *text, size_t bytes)
 {
-    json_t *value = json_stringn(text, bytes);
+    json_t *value = bytes ? json_stringn(text, bytes) : json_string("");
 
+    if (bytes == 0)
+        return value;
     if (value && !memchr(text, 0, bytes))
         return value;
     json_decref(value);

@@ -48,7 +48,7 @@ unsigned tool_file_number(const struct tool_run *run, const char *name,
                           unsigned otherwise, unsigned most);
 
 /* Text of a file's name or contents as JSON: what is no UTF-8 becomes '?'.
- * NULL: no memory. */
+ * `text` may be NULL when it is empty. NULL: no memory. */
 json_t *tool_file_text(const char *text, size_t bytes);
 
 /* Takes `value`. 0; UV_ENOMEM, also when it is NULL. */

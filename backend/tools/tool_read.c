@@ -241,7 +241,7 @@ page_make(struct reading *r, struct tool_run *run, unsigned most, json_t **page)
         *page = output_make(path, lines.lines, cfg.first);
         result = *page ? tool_file_set(
                      *page, "content",
-                     json_stringn((char *) lines.text.data, lines.text.bytes))
+                     tool_file_text((char *) lines.text.data, lines.text.bytes))
                        : UV_ENOMEM;
         r->lines_read += lines.lines;
         r->left -= lines.lines;
