@@ -48,7 +48,7 @@ struct child_user {
     gid_t gid;
 };
 
-/* Copied, but for `loop`. */
+/* Not needed any more after child_open, but for the loop. */
 struct child_config {
     struct loop *loop;
     const char *name;        /* for the log */
@@ -85,10 +85,10 @@ struct child_exit {
 struct child_handlers {
     void (*on_output)(void *arg, enum child_stream stream, const char *data,
                       size_t bytes);
-    /* All that was written has gone; NULL: not wanted. */
+    /* What child_write had to leave waiting has gone; NULL: not wanted. */
     void (*on_drained)(void *arg);
     /* Once, the last call: it has ended, its group was killed, its output was
-     * told. A stream that is paused is not waited for. */
+     * told; a stream that is paused is waited for. */
     void (*on_exit)(void *arg, const struct child_exit *end);
 };
 
