@@ -276,6 +276,38 @@ tail_copy(const struct tool_ends *e, char *out, size_t bytes)
     memcpy(out + part, e->kept + e->head_max, bytes - part);
 }
 
+int
+tool_ends_shrink(struct tool_ends *e, size_t max_bytes)
+{
+    struct tool_ends less;
+    bool whole = !tool_ends_is_truncated(e);
+    size_t kept = whole ? (size_t) e->total_bytes : e->max_bytes;
+
+    if (max_bytes >= e->max_bytes)
+        return 0;
+    int result = tool_ends_init(&less, max_bytes);
+    if (result)
+        return result;
+    size_t head = kept < less.head_max ? kept : less.head_max;
+    size_t tail = kept < max_bytes ? kept - head : max_bytes - head;
+    char *last = malloc(max_bytes);
+    if (!last) {
+        tool_ends_deinit(&less);
+        return UV_ENOMEM;
+    }
+    if (whole)
+        memcpy(last, e->kept + kept - tail, tail);
+    else
+        tail_copy(e, last, tail);
+    tool_ends_push(&less, e->kept, head);
+    less.total_bytes = e->total_bytes - tail; /* as if all had gone by */
+    tool_ends_push(&less, last, tail);
+    free(last);
+    tool_ends_deinit(e);
+    *e = less;
+    return 0;
+}
+
 /* Head, what is missing, tail from the first whole character on. */
 static size_t
 ends_make(const struct tool_ends *e, char *text)

@@ -84,6 +84,9 @@ int tool_ends_init(struct tool_ends *e, size_t max_bytes);
 void tool_ends_deinit(struct tool_ends *e);
 
 void tool_ends_push(struct tool_ends *e, const char *data, size_t bytes);
+/* As if it had been made with so few; more is no change. 0, UV_EINVAL,
+ * UV_ENOMEM. */
+int tool_ends_shrink(struct tool_ends *e, size_t max_bytes);
 bool tool_ends_is_truncated(const struct tool_ends *e);
 /* Appends it, max_bytes at most. 0 or as buffer_append. */
 int tool_ends_write(const struct tool_ends *e, struct buffer *out);

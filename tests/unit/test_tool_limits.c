@@ -245,6 +245,41 @@ test_r4_2_ends_of_characters(void **state)
     buffer_deinit(&out);
 }
 
+/* Whatever there was, and however much of it was kept. */
+static void
+test_r4_2_ends_shrunk(void **state)
+{
+    static char text[5000];
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (char) ('a' + i * i % 23);
+    for (size_t bytes = 0; bytes <= sizeof(text); bytes += 61) {
+        struct tool_ends wide, narrow;
+        struct buffer a, b;
+
+        buffer_init(&a, 10000);
+        buffer_init(&b, 10000);
+        assert_int_equal(tool_ends_init(&wide, 1000), 0);
+        assert_int_equal(tool_ends_init(&narrow, 301), 0);
+        tool_ends_push(&wide, text, bytes);
+        tool_ends_push(&narrow, text, bytes);
+        assert_int_equal(tool_ends_shrink(&wide, 301), 0);
+        assert_int_equal(tool_ends_shrink(&wide, 400), 0);
+        tool_ends_push(&wide, "more", 4);
+        tool_ends_push(&narrow, "more", 4);
+        assert_int_equal(wide.total_bytes, bytes + 4);
+        assert_int_equal(tool_ends_write(&wide, &a), 0);
+        assert_int_equal(tool_ends_write(&narrow, &b), 0);
+        assert_string_equal(buffer_text(&a), buffer_text(&b));
+        assert_int_equal(tool_ends_shrink(&wide, 10), UV_EINVAL);
+        tool_ends_deinit(&wide);
+        tool_ends_deinit(&narrow);
+        buffer_deinit(&a);
+        buffer_deinit(&b);
+    }
+}
+
 static void
 test_ends_take_no_nonsense(void **state)
 {
@@ -265,6 +300,7 @@ main(void)
         cmocka_unit_test(test_r4_2_lines_are_bounded),
         cmocka_unit_test(test_r4_2_ends),
         cmocka_unit_test(test_r4_2_ends_of_characters),
+        cmocka_unit_test(test_r4_2_ends_shrunk),
         cmocka_unit_test(test_ends_take_no_nonsense),
     };
 
