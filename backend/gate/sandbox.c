@@ -400,7 +400,7 @@ on_look(void *arg)
 }
 
 static int
-command_start(struct sandbox_command *c, struct loop *loop, const char *command)
+command_start(struct sandbox_command *c, const struct sandbox_order *order)
 {
     static const struct child_handlers handlers = {on_command_output, NULL,
                                                    on_command_exit};
@@ -408,10 +408,10 @@ command_start(struct sandbox_command *c, struct loop *loop, const char *command)
     struct child_config cfg;
     int filter_fd = -1;
 
-    int err = config_make(c->sandbox, command, words, &filter_fd, &cfg);
+    int err = config_make(c->sandbox, order->command, words, &filter_fd, &cfg);
     if (err != 0)
         return err;
-    cfg.loop = loop;
+    cfg.loop = order->loop;
     err = child_open(&c->child, &cfg, &handlers, c);
     close(filter_fd);
     return err;
@@ -419,7 +419,7 @@ command_start(struct sandbox_command *c, struct loop *loop, const char *command)
 
 int
 sandbox_start(struct sandbox_command **cp, const struct sandbox *s,
-              struct loop *loop, const char *command,
+              const struct sandbox_order *order,
               const struct sandbox_handlers *handlers, void *arg)
 {
     struct sandbox_command *c = calloc(1, sizeof(*c));
@@ -429,9 +429,9 @@ sandbox_start(struct sandbox_command **cp, const struct sandbox *s,
     c->sandbox = s;
     c->handlers = *handlers;
     c->arg = arg;
-    int err = loop_timer_create(&c->look, loop, on_look, c);
+    int err = loop_timer_create(&c->look, order->loop, on_look, c);
     if (err == 0)
-        err = command_start(c, loop, command);
+        err = command_start(c, order);
     if (err != 0) {
         sandbox_close(&c);
         return err;

@@ -41,6 +41,11 @@ struct sandbox_config {
     unsigned processes;    /* threads included */
 };
 
+struct sandbox_order {
+    struct loop *loop;   /* it runs on */
+    const char *command; /* for bash */
+};
+
 /* What ended it. */
 enum sandbox_over {
     SANDBOX_ENDED,  /* the command itself, or a signal of its own doing */
@@ -67,9 +72,9 @@ int sandbox_create(struct sandbox **sp, const struct sandbox_config *cfg,
 /* No command is left. */
 void sandbox_destroy(struct sandbox **sp);
 
-/* On the loop. `command` is for bash. 0, UV_E2BIG, or as child_open. */
+/* On the loop. 0, UV_E2BIG: the command is too long, or as child_open. */
 int sandbox_start(struct sandbox_command **cp, const struct sandbox *s,
-                  struct loop *loop, const char *command,
+                  const struct sandbox_order *order,
                   const struct sandbox_handlers *handlers, void *arg);
 
 /* At any time: everything of it is killed. Harmless with NULL. */

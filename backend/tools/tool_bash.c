@@ -265,8 +265,9 @@ bash_start(struct tool *tool, struct tool_run *run)
         return;
     }
     tool_run_keep(run, r, NULL);
-    int err = sandbox_start(&r->command, bash->sandbox, run->cfg.loop,
-                            tool_run_text(run, "command", NULL), &handlers, r);
+    struct sandbox_order order = {
+        .loop = run->cfg.loop, .command = tool_run_text(run, "command", NULL)};
+    int err = sandbox_start(&r->command, bash->sandbox, &order, &handlers, r);
     if (err == UV_E2BIG) {
         run_fail(r, "too_large", "The command is longer than %d bytes.",
                  SANDBOX_COMMAND_MAX);

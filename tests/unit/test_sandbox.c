@@ -84,8 +84,8 @@ on_start(struct loop_task *task, void *arg)
     struct probe *p = arg;
 
     (void) task;
-    p->error =
-        sandbox_start(&p->running, sandbox, loop, p->command, &handlers, p);
+    struct sandbox_order order = {.loop = loop, .command = p->command};
+    p->error = sandbox_start(&p->running, sandbox, &order, &handlers, p);
     if (p->error != 0)
         atomic_store(&p->done, true);
 }
