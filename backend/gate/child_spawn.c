@@ -44,7 +44,7 @@ struct birth {
  * automatic variables alone, and by number what a sanitizer would keep books
  * of. Nothing else of a sanitizer's either: it knows no such stack.
  */
-#define IN_CHILD __attribute__((no_sanitize("address", "undefined")))
+#define IN_CHILD __attribute__((no_sanitize("address", "undefined", "thread")))
 
 /* libc's own functions for identities tell all threads of the process to
  * change theirs: the server's. */
