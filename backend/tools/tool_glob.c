@@ -242,7 +242,7 @@ matches_list(const struct glob *g)
 
     for (unsigned i = 0; list && i < g->count; i++) {
         const struct match *m = &g->matches[i];
-        json_t *entry = json_pack("{s:o*, s:s}", "path",
+        json_t *entry = json_pack("{s:o, s:s}", "path",
                                   tool_file_text(m->path, strlen(m->path)),
                                   "type", m->is_directory ? "dir" : "file");
 
