@@ -2,7 +2,7 @@
 
 /*
  *   http_request ─► easy handle ─► curl ─► a stream of a connection
- *   done ◄─ answer (capped) ◄─ on_body, on_header ◄─ curl
+ *   done ◄─ http_body (capped) ◄─ on_body, on_header ◄─ curl
  *
  * Curl tells by callbacks how far it is: a name is looked up or a socket
  * opened (a connection of its own), the request is about to go out (it has a
@@ -12,92 +12,12 @@
 #include "gate/http_call.h"
 
 #include "base/clock.h"
+#include "gate/http_request.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define METHOD_MAX 16
-#define HEADER_MAX 16384 /* one header of ours, "Name: value" */
-
-/* --- what may be sent */
-
-static bool
-method_is_valid(const char *method)
-{
-    size_t bytes = method ? strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") : 0;
-    return bytes > 0 && bytes <= METHOD_MAX && method[bytes] == '\0';
-}
-
-/* RFC 9110 5.1, 5.5: a token, and a value without controls. */
-static bool
-header_is_valid(const struct http_header *header)
-{
-    const char *mark = "!#$%&'*+-.^_`|~";
-
-    if (!header->name || !header->value || !*header->name
-        || strlen(header->name) + strlen(header->value) > HEADER_MAX)
-        return false;
-    for (const char *c = header->name; *c; c++)
-        if (!isalnum((unsigned char) *c) && !strchr(mark, *c))
-            return false;
-    for (const char *c = header->value; *c; c++)
-        if (((unsigned char) *c < ' ' && *c != '\t') || *c == 0x7f)
-            return false;
-    return true;
-}
-
-/* Scheme, host, port, and what else makes connections differ. */
-static char *
-origin_of(const struct http_request *rq)
-{
-    CURLU *parts = curl_url();
-    char *host = NULL, *port = NULL, *name = NULL;
-
-    if (parts && curl_url_set(parts, CURLUPART_URL, rq->url, 0) == CURLUE_OK
-        && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK
-        && curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)
-               == CURLUE_OK
-        && asprintf(&name, "%s:%s %d\n%s\n%s", host, port,
-                    strncasecmp(rq->url, "https", 5) == 0,
-                    rq->ca_file ? rq->ca_file : "", rq->proxy ? rq->proxy : "")
-               < 0)
-        name = NULL;
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(parts);
-    return name;
-}
-
-static bool
-url_is_valid(const char *url)
-{
-    CURLU *parts = curl_url();
-    char *scheme = NULL, *user = NULL;
-    bool valid =
-        parts && url && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK
-        && curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
-        && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0)
-        && curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
-
-    curl_free(scheme);
-    curl_free(user);
-    curl_url_cleanup(parts);
-    return valid;
-}
-
-static bool
-request_is_valid(const struct http_request *rq)
-{
-    if (!method_is_valid(rq->method) || !url_is_valid(rq->url))
-        return false;
-    for (size_t i = 0; i < rq->header_count; i++)
-        if (!header_is_valid(&rq->headers[i]))
-            return false;
-    return true;
-}
 
 /* --- what curl tells */
 
@@ -146,20 +66,117 @@ on_request_begins(void *arg, char *peer_ip, char *own_ip, int peer_port,
     return CURL_PREREQFUNC_OK;
 }
 
+bool
+http_call_admits(struct http_call *call, const struct sockaddr *address)
+{
+    int err = call->guard ? call->guard(call->guard_arg, address) : 0;
+
+    if (err == 0)
+        call->admitted = true;
+    else
+        call->refused = err;
+    return err == 0;
+}
+
+static int
+call_blame(struct http_call *call, int error, const char *why)
+{
+    call->error = error;
+    call->why = why;
+    return error;
+}
+
+/* All Content-Encoding lines are one list (RFC 9110 5.3). */
+static enum body_coding
+head_coding(CURL *easy)
+{
+    enum body_coding coding = BODY_IDENTITY;
+    struct curl_header *line;
+    size_t i = 0;
+
+    while (
+        curl_easy_header(easy, "Content-Encoding", i++, CURLH_HEADER, -1, &line)
+        == CURLHE_OK)
+        coding = body_coding_add(coding, line->value, strlen(line->value));
+    return coding;
+}
+
+static int
+head_tell(struct http_call *call, unsigned status)
+{
+    const struct http_response rs = {
+        .why = "answering", .status = status, .body = "", .call = call};
+    const struct http_stream *stream = call->answer.stream;
+    int err = 0;
+
+    call->head_seen = true;
+    if (call->inflates)
+        err = http_body_open(&call->answer, head_coding(call->easy));
+    if (err != 0)
+        return call_blame(call, err, "its coding is not known");
+    if (stream && stream->on_head)
+        err = stream->on_head(call->arg, &rs);
+    return err == 0 ? 0 : call_blame(call, err, "its reader ended it");
+}
+
+/* The empty line behind the headers; not those of an interim answer, and not
+ * trailers. */
+static int
+head_end(struct http_call *call)
+{
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || call->head_seen)
+        return 0;
+    return head_tell(call, (unsigned) status);
+}
+
+static bool
+is_cancelled(struct http_call *call)
+{
+    if (atomic_load(&call->cancelled))
+        call_blame(call, UV_ECANCELED, "cancelled");
+    return call->error == UV_ECANCELED;
+}
+
 static size_t
 on_header(char *line, size_t size, size_t count, void *arg)
 {
     struct http_call *call = arg;
     size_t bytes = size * count;
 
-    (void) line;
     phase_enter(call, HTTP_READING);
     if (bytes > HTTP_CLIENT_HEADER_MAX - call->header_bytes) {
-        call->error = UV_EMSGSIZE;
+        call_blame(call, UV_EMSGSIZE, "the answer is too large");
         return 0;
     }
     call->header_bytes += bytes;
+    if (is_cancelled(call))
+        return 0;
+    if (bytes <= 2 && (*line == '\r' || *line == '\n') && head_end(call) != 0)
+        return 0;
     return bytes;
+}
+
+static const char *
+body_why(int err)
+{
+    if (err == UV_EMSGSIZE)
+        return "the answer is too large";
+    if (err == UV_EPROTO)
+        return "its coding is broken";
+    return err == UV_ENOMEM ? "no memory" : "its reader ended it";
+}
+
+static void
+resume_post(struct http_call *call)
+{
+    if (call->resuming)
+        return;
+    call->resuming = true;
+    atomic_fetch_add(&call->shares, 1);
+    loop_post(call->loop, &call->resume_task);
 }
 
 static size_t
@@ -167,14 +184,46 @@ on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct http_call *call = arg;
     size_t bytes = size * count;
-    int err = buffer_append(&call->answer, data, bytes);
+    int err;
 
     phase_enter(call, HTTP_READING);
+    if (is_cancelled(call))
+        return bytes + 1; /* 0 would do for an empty piece */
+    err = http_body_push(&call->answer, data, bytes);
+    if (err == UV_EAGAIN) {
+        if (!call->answer.paused)
+            resume_post(call);
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (err != 0) {
-        call->error = err == UV_ENOBUFS ? UV_EMSGSIZE : err;
-        return 0;
+        call_blame(call, err, body_why(err));
+        return bytes + 1;
     }
     return bytes;
+}
+
+void
+http_call_pause(struct http_call *call)
+{
+    call->answer.paused = true;
+}
+
+void
+http_call_resume(struct http_call *call)
+{
+    if (!call->answer.paused)
+        return;
+    call->answer.paused = false;
+    if (!call->finished)
+        resume_post(call);
+}
+
+CURLcode
+http_call_continue(struct http_call *call)
+{
+    phase_enter(call, HTTP_READING);
+    http_body_rested(&call->answer);
+    return curl_easy_pause(call->easy, CURLPAUSE_CONT);
 }
 
 /* --- setting up */
@@ -220,6 +269,8 @@ headers_set(struct http_call *call, const struct http_request *rq)
 
     for (size_t i = 0; i < rq->header_count && err == 0; i++)
         err = header_add(call, rq->headers[i].name, rq->headers[i].value);
+    if (err == 0 && rq->inflates)
+        err = header_add(call, "Accept-Encoding", "gzip, deflate");
     if (err == 0)
         err = header_suppress(call, rq, "Content-Type", "Content-Type:");
     if (err == 0)
@@ -296,25 +347,48 @@ manners_set(struct http_call *call, uint64_t connect_ms)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 }
 
+/* How the answer is to come. */
+static void
+answer_set(struct http_call *call, const struct http_request *rq)
+{
+    CURL *easy = call->easy;
+
+    http_body_init(&call->answer, rq, call->arg);
+    call->inflates = rq->inflates;
+    call->total_ms = rq->total_ms;
+    call->read_ms = rq->read_ms;
+    call->guard = rq->guard;
+    call->guard_arg = rq->guard_arg;
+    if (!rq->stream && !rq->inflates)
+        curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                         (curl_off_t) call->answer.max_bytes);
+    if (rq->stream)
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                         (long) CURL_HTTP_VERSION_1_1);
+    if (rq->guard) {
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    }
+}
+
 static int
 call_configure(struct http_call *call, const struct http_request *rq,
                uint64_t connect_ms)
 {
-    size_t most = rq->max_answer_bytes;
     int err;
 
     call->easy = curl_easy_init();
     if (!call->easy)
         return UV_ENOMEM;
     manners_set(call, connect_ms);
-    if (most == 0)
-        most = HTTP_CLIENT_ANSWER_MAX;
-    buffer_init(&call->answer, most);
-    curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) most);
+    answer_set(call, rq);
     call->body_bytes = rq->body_bytes;
-    call->origin_name = origin_of(rq);
-    if (!call->origin_name)
-        return UV_ENOMEM;
+    /* The others share their connection with nobody. */
+    if (!rq->stream && !rq->guard) {
+        call->origin_name = http_request_origin(rq);
+        if (!call->origin_name)
+            return UV_ENOMEM;
+    }
     err = peer_set(call->easy, rq);
     if (err == 0)
         err = body_set(call, rq);
@@ -328,7 +402,7 @@ http_call_create(struct http_call **callp, const struct http_request *rq,
     struct http_call *call;
     int err;
 
-    if (!request_is_valid(rq) || (!rq->body && rq->body_bytes))
+    if (!http_request_is_valid(rq))
         return UV_EINVAL;
     if (rq->body_bytes > HTTP_CLIENT_BODY_MAX)
         return UV_EMSGSIZE;
@@ -356,7 +430,7 @@ http_call_unref(struct http_call *call)
         return;
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
-    buffer_deinit(&call->answer);
+    http_body_deinit(&call->answer);
     free(call->origin_name);
     free(call);
 }
@@ -388,12 +462,16 @@ http_call_overdue(struct http_call *call, const struct http_limits *limits,
     uint64_t for_ms;
 
     call_note_sent(call);
+    if (call->total_ms && now_ms >= call->sent_ms
+        && now_ms - call->sent_ms >= call->total_ms)
+        return "total";
     for_ms = now_ms > call->stamp_ms ? now_ms - call->stamp_ms : 0;
     if (call->phase == HTTP_WAITING && for_ms >= limits->pool_wait_ms)
         return "pool";
     if (call->phase == HTTP_WRITING && for_ms >= limits->write_ms)
         return "write";
-    if (call->phase == HTTP_READING && for_ms >= limits->read_ms)
+    if (call->phase == HTTP_READING && !call->answer.paused
+        && for_ms >= (call->read_ms ? call->read_ms : limits->read_ms))
         return "read";
     return NULL;
 }
@@ -448,7 +526,7 @@ call_tell(struct http_call *call, const struct http_response *rs)
     call->easy = NULL;
     curl_slist_free_all(call->headers);
     call->headers = NULL;
-    buffer_deinit(&call->answer);
+    http_body_deinit(&call->answer);
 }
 
 void
@@ -467,8 +545,8 @@ call_answer(struct http_call *call)
 
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     rs.status = (unsigned) status;
-    rs.body_bytes = call->answer.bytes;
-    rs.body = buffer_text(&call->answer);
+    rs.body_bytes = call->answer.kept.bytes;
+    rs.body = call->answer.stream ? "" : buffer_text(&call->answer.kept);
     if (rs.body)
         call_tell(call, &rs);
     else
@@ -478,7 +556,13 @@ call_answer(struct http_call *call)
 int
 http_call_error(const struct http_call *call, CURLcode code)
 {
-    return code != CURLE_OK && call->error ? call->error : curl_error(code);
+    if (code == CURLE_OK)
+        return http_body_finish(&call->answer);
+    if (call->error)
+        return call->error;
+    if (code == CURLE_COULDNT_CONNECT && call->refused && !call->admitted)
+        return call->refused;
+    return curl_error(code);
 }
 
 void
@@ -488,6 +572,12 @@ http_call_finish(struct http_call *call, CURLcode code)
 
     if (error == 0)
         call_answer(call);
+    else if (code == CURLE_OK)
+        http_call_fail(call, error, "its coding is broken");
+    else if (call->error)
+        http_call_fail(call, error, call->why);
+    else if (call->refused && error == call->refused)
+        http_call_fail(call, error, "its address is refused");
     else if (error == UV_ETIMEDOUT)
         http_call_fail(call, error, "connect");
     else if (error == UV_EMSGSIZE)

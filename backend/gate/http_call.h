@@ -10,7 +10,7 @@
 #ifndef VOICE_HTTP_CALL_H
 #define VOICE_HTTP_CALL_H
 
-#include "base/buffer.h"
+#include "gate/http_body.h"
 #include "gate/http_client.h"
 
 #include <curl/curl.h>
@@ -34,7 +34,7 @@ enum http_phase {
 };
 
 struct http_call {
-    struct loop_task start_task, cancel_task;
+    struct loop_task start_task, cancel_task, resume_task;
     struct http_client *client; /* borrowed; not looked at once finished */
     struct loop *loop;
     struct http_call *next, **link; /* the client's list */
@@ -42,19 +42,28 @@ struct http_call {
     struct http_origin *origin;     /* NULL: there are too many */
     bool postponed; /* it may not open a connection: curl will give it back */
     bool held;      /* out of the pump until another's connection is made */
+    bool resuming;  /* resume_task is posted */
     atomic_uint shares;
+    atomic_bool cancelled; /* its reader is told nothing any more */
     bool finished;
     http_done_h *done;
     void *arg;
-    CURL *easy; /* NULL once finished */
+    http_guard_h *guard; /* NULL: every address will do */
+    void *guard_arg;
+    int refused;   /* the guard's last word, */
+    bool admitted; /* and whether it ever let one through */
+    CURL *easy;    /* NULL once finished */
     struct curl_slist *headers;
     enum http_phase phase;
-    uint64_t sent_ms;  /* http_client_send */
-    uint64_t stamp_ms; /* the phase's beginning, or its last byte */
+    uint64_t sent_ms;           /* http_client_send */
+    uint64_t stamp_ms;          /* the phase's beginning, or its last byte */
+    uint64_t total_ms, read_ms; /* its own limits; 0: none, the client's */
     uint64_t body_bytes, sent_bytes;
     size_t header_bytes; /* of the answer, so far */
-    struct buffer answer;
+    bool inflates, head_seen;
+    struct http_body answer;
     int error; /* ours, where curl would say something vague */
+    const char *why;
 };
 
 /* The limits a phase has. */
@@ -71,6 +80,12 @@ void http_call_unref(struct http_call *call);
 const char *http_call_overdue(struct http_call *call,
                               const struct http_limits *limits,
                               uint64_t now_ms);
+
+/* Whether a socket may be opened to that address. */
+bool http_call_admits(struct http_call *call, const struct sockaddr *address);
+
+/* Curl may offer the body again. */
+CURLcode http_call_continue(struct http_call *call);
 
 /* A connection of its own is being made for it, or could not be yet: it waits
  * as if it had never left. */

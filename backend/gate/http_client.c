@@ -188,6 +188,8 @@ on_curl_opens(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
     struct http_call *call = arg;
 
     (void) purpose;
+    if (!http_call_admits(call, (const struct sockaddr *) &address->addr))
+        return CURL_SOCKET_BAD;
     if (!origin_admits(call)) {
         call->postponed = true;
         return CURL_SOCKET_BAD;
@@ -255,6 +257,23 @@ on_cancel(struct loop_task *task, void *arg)
     http_call_unref(call);
 }
 
+/* Not from inside curl, nor from inside its user: bytes are told at once. */
+static void
+on_resume(struct loop_task *task, void *arg)
+{
+    struct http_call *call = arg;
+    CURLcode code = CURLE_OK;
+
+    (void) task;
+    call->resuming = false;
+    if (!call->finished && !call->held && !call->answer.paused)
+        code = http_call_continue(call);
+    if (code != CURLE_OK)
+        call_abort(call, http_call_error(call, code),
+                   call->why ? call->why : curl_easy_strerror(code));
+    http_call_unref(call);
+}
+
 int
 http_client_send(struct http_client *c, const struct http_request *rq,
                  http_done_h *done, void *arg, struct http_call **callp)
@@ -275,9 +294,10 @@ http_client_send(struct http_client *c, const struct http_request *rq,
     call->client = c;
     call->loop = c->loop;
     call->done = done;
-    call->arg = arg;
+    call->arg = call->answer.arg = arg;
     call->start_task = (struct loop_task){NULL, on_start, call};
     call->cancel_task = (struct loop_task){NULL, on_cancel, call};
+    call->resume_task = (struct loop_task){NULL, on_resume, call};
     if (callp) {
         atomic_fetch_add(&call->shares, 1);
         *callp = call;
@@ -292,8 +312,10 @@ http_call_cancel(struct http_call **callp)
     struct http_call *call = *callp;
 
     *callp = NULL;
-    if (call)
-        loop_post(call->loop, &call->cancel_task);
+    if (!call)
+        return;
+    atomic_store(&call->cancelled, true);
+    loop_post(call->loop, &call->cancel_task);
 }
 
 void

@@ -7,7 +7,11 @@
  *
  *   {"send": N, "url": …, "method": …, "headers": {…}, "body_bytes": …,
  *    "max_answer_bytes": …, "ca_file": …, "proxy": …, "cancel_ms": …,
- *    "header": NAME}           N answers follow, as they come
+ *    "header": NAME, "total_ms": …, "read_ms": … (-1: never),
+ *    "inflates": true, "refuse": [ADDRESS…] (a guard that refuses these),
+ *    "stream": true, "stop_at": BYTES, "stop_head": true,
+ *    "cancel_at": BYTES, "pause_at": BYTES (and each so many), "pause_ms": …}
+ *                              N answers follow, as they come
  *   {"metrics": true}          one answer: voiced's metrics
  *   {"close": true}            the client's end; what waits is answered
  */
@@ -18,6 +22,7 @@
 #include "gate/curl_stream.h"
 #include "gate/http_client.h"
 
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,8 +40,28 @@ static int sequence;
 struct sent {
     int number;
     uint64_t at_ms;
-    char header[64]; /* the one that is told */
+    char header[64];        /* the one that is told */
+    json_t *command;        /* incref'ed: what a stream and a guard are to do */
+    struct http_call *call; /* of a stream */
+    uv_timer_t pause;
+    bool paused, timing;
+    int open;                  /* the answer, the timer */
+    int judged;                /* addresses */
+    int pieces, heads, leaked; /* of a stream; while it was paused */
+    unsigned head_status;
+    size_t bytes;
+    uint64_t head_ms, first_ms, sum;
 };
+
+static void
+sent_free(struct sent *sent)
+{
+    if (--sent->open > 0)
+        return;
+    http_call_put(&sent->call);
+    json_decref(sent->command);
+    free(sent);
+}
 
 static void
 print_line(json_t *answer)
@@ -50,20 +75,43 @@ print_line(json_t *answer)
 }
 
 static void
+on_timer_closed(uv_handle_t *handle)
+{
+    sent_free(handle->data);
+}
+
+static void
 on_done(void *arg, const struct http_response *rs)
 {
     struct sent *sent = arg;
     const char *header =
         *sent->header ? http_response_header(rs, sent->header) : NULL;
+    json_t *text =
+        json_stringn(rs->body, rs->body_bytes < 200 ? rs->body_bytes : 200);
+    json_t *answer;
 
-    print_line(json_pack(
-        "{s:i, s:s, s:s, s:i, s:i, s:s#, s:s*, s:I, s:b}", "number",
+    answer = json_pack(
+        "{s:i, s:s, s:s, s:i, s:i, s:o, s:s*, s:I, s:b}", "number",
         sent->number, "error", rs->error ? uv_err_name(rs->error) : "", "why",
         rs->why, "status", (int) rs->status, "bytes", (int) rs->body_bytes,
-        "body", rs->body, (int) (rs->body_bytes < 200 ? rs->body_bytes : 200),
-        "header", header, "ms", (json_int_t) (clock_now_ms() - sent->at_ms),
-        "on_loop", loop_is_current(loop)));
-    free(sent);
+        "body", text ? text : json_string("no text"), "header", header, "ms",
+        (json_int_t) (clock_now_ms() - sent->at_ms), "on_loop",
+        loop_is_current(loop));
+    if (sent->heads || sent->pieces || sent->judged)
+        json_object_update_new(
+            answer,
+            json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:i, s:i, s:I}",
+                      "heads", sent->heads, "head_status",
+                      (int) sent->head_status, "pieces", sent->pieces, "leaked",
+                      sent->leaked, "streamed", (json_int_t) sent->bytes,
+                      "head_ms", (json_int_t) sent->head_ms, "first_ms",
+                      (json_int_t) sent->first_ms, "judged", sent->judged,
+                      "paused", sent->paused, "sum", (json_int_t) sent->sum));
+    print_line(answer);
+    if (sent->timing)
+        uv_close((uv_handle_t *) &sent->pause, on_timer_closed);
+    sent->timing = false;
+    sent_free(sent);
 }
 
 static const char *
@@ -78,10 +126,101 @@ number_of(const json_t *command, const char *key)
     return (size_t) json_integer_value(json_object_get(command, key));
 }
 
+/* --- a stream's reader */
+
 static void
-send_one(const json_t *command, const struct http_request *rq)
+on_pause_over(uv_timer_t *timer)
+{
+    struct sent *sent = timer->data;
+
+    sent->paused = false;
+    sent->timing = false;
+    if (sent->call)
+        http_call_resume(sent->call);
+    uv_close((uv_handle_t *) timer, on_timer_closed);
+}
+
+static void
+stream_pause(struct sent *sent)
+{
+    sent->paused = sent->timing = true;
+    http_call_pause(sent->call);
+    uv_timer_init(loop_uv(loop), &sent->pause);
+    sent->pause.data = sent;
+    sent->open++;
+    uv_timer_start(&sent->pause, on_pause_over,
+                   number_of(sent->command, "pause_ms"), 0);
+}
+
+static int
+on_head(void *arg, const struct http_response *rs)
+{
+    struct sent *sent = arg;
+
+    sent->heads++;
+    sent->head_status = rs->status;
+    sent->head_ms = clock_now_ms() - sent->at_ms;
+    if (*sent->header && !http_response_header(rs, sent->header))
+        return UV_ENOENT;
+    return json_is_true(json_object_get(sent->command, "stop_head"))
+               ? UV_ENOTSUP
+               : 0;
+}
+
+static int
+on_bytes(void *arg, const char *data, size_t bytes)
+{
+    struct sent *sent = arg;
+    size_t stop = number_of(sent->command, "stop_at");
+    size_t pause = number_of(sent->command, "pause_at");
+    size_t cancel = number_of(sent->command, "cancel_at");
+    size_t before = sent->bytes;
+
+    if (sent->pieces++ == 0)
+        sent->first_ms = clock_now_ms() - sent->at_ms;
+    for (size_t i = 0; i < bytes; i++)
+        sent->sum = (sent->sum * 31 + (unsigned char) data[i]) % 1000000007;
+    sent->bytes += bytes;
+    sent->leaked += sent->paused;
+    if (stop && sent->bytes >= stop)
+        return UV_ENOSPC;
+    if (cancel && sent->bytes >= cancel)
+        http_call_cancel(&sent->call);
+    /* Each so many bytes. */
+    if (sent->call && pause && !sent->paused
+        && before / pause != sent->bytes / pause && sent->open == 1)
+        stream_pause(sent);
+    return 0;
+}
+
+static int
+on_address(void *arg, const struct sockaddr *address)
+{
+    struct sent *sent = arg;
+    char text[INET6_ADDRSTRLEN] = "";
+    const json_t *item;
+    size_t i;
+
+    sent->judged++;
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *) address)->sin_addr,
+                  text, sizeof(text));
+    else
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) address)->sin6_addr,
+                  text, sizeof(text));
+    json_array_foreach(json_object_get(sent->command, "refuse"), i, item)
+    {
+        if (strcmp(json_string_value(item), text) == 0)
+            return UV_EADDRNOTAVAIL;
+    }
+    return 0;
+}
+
+static void
+send_one(json_t *command, struct http_request *rq)
 {
     struct sent *sent = calloc(1, sizeof(*sent));
+    static const struct http_stream stream = {on_head, on_bytes};
     struct http_call *call = NULL;
     size_t cancel_ms = number_of(command, "cancel_ms");
     const char *header = text_of(command, "header");
@@ -90,11 +229,22 @@ send_one(const json_t *command, const struct http_request *rq)
     sent->number = ++sequence;
     sent->at_ms = clock_now_ms();
     snprintf(sent->header, sizeof(sent->header), "%s", header ? header : "");
-    err = http_client_send(client, rq, on_done, sent, cancel_ms ? &call : NULL);
+    sent->command = json_incref(command);
+    sent->open = 1;
+    rq->stream = json_object_get(command, "stream") ? &stream : NULL;
+    if (json_object_get(command, "refuse")) {
+        rq->guard = on_address;
+        rq->guard_arg = sent;
+    }
+    if (rq->stream)
+        err = http_client_send(client, rq, on_done, sent, &sent->call);
+    else
+        err = http_client_send(client, rq, on_done, sent,
+                               cancel_ms ? &call : NULL);
     if (err != 0) {
         print_line(json_pack("{s:i, s:s, s:b}", "number", sent->number,
                              "refused", uv_err_name(err), "on_loop", 0));
-        free(sent);
+        sent_free(sent);
         return;
     }
     if (cancel_ms) {
@@ -120,6 +270,9 @@ send_all(json_t *command)
     json_t *value;
 
     rq.max_answer_bytes = number_of(command, "max_answer_bytes");
+    rq.total_ms = number_of(command, "total_ms");
+    rq.read_ms = number_of(command, "read_ms");
+    rq.inflates = json_is_true(json_object_get(command, "inflates"));
     if (!rq.method)
         rq.method = body ? "POST" : "GET";
     if (body)

@@ -14,6 +14,7 @@ import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { deflateSync, gzipSync } from 'node:zlib';
 import { Certs } from './certs.mjs';
 import { build } from './paths.mjs';
 import { defer, sanitizerReport, until, within } from './process.mjs';
@@ -24,12 +25,42 @@ const program = join(build, 'tests/http_requests');
 export const roomy = { keepalive: 20, max: 100, idle_ms: 30000, connect_ms: 20000,
     read_ms: 30000, write_ms: 30000, pool_wait_ms: 20000 };
 
+// Bytes that shrink to a half or so.
+const noises = new Map();
+
+export function noise(bytes) {
+    const known = noises.get(bytes);
+    if (known) {
+        return known;
+    }
+    const data = Buffer.alloc(bytes);
+    noises.set(bytes, data);
+    for (let i = 0, x = 1; i < bytes; i++) {
+        x = (x * 1103515245 + 12345) % 2147483648;
+        data[i] = 97 + Math.floor(x / 65536) % 16;
+    }
+    return data;
+}
+
+// What the sending program makes of the bytes that it was told.
+export function sum(data) {
+    let value = 0;
+    for (const byte of data) {
+        value = (value * 31 + byte) % 1000000007;
+    }
+    return value;
+}
+
 // Answers by path: /size/N, that many bytes; /wait/MS, after a while;
 // /silent, never; /part, the head and a byte, then never; /head/N, a header
-// of that size; /echo, what came; /deaf, reads no byte of the body.
+// of that size; /echo, what came; /deaf, reads no byte of the body; /flow/N, so
+// much noise as the reader takes; /late/MS, the head, and its body after a
+// while; /gzip/N and /deflate/N, N bytes said shorter; /raw/NAME, a body of that
+// name that the test gave.
 export class HttpPeer {
-    static async start(t, { h2 = true, address = '127.0.0.1', streams = 1000 } = {}) {
-        const peer = new HttpPeer(h2, streams);
+    static async start(t, { h2 = true, address = '127.0.0.1', streams = 1000,
+        http1 = false } = {}) {
+        const peer = new HttpPeer(h2, streams, http1);
         await new Promise((done) => peer.server.listen(0, address, done));
         peer.address = address;
         peer.port = peer.server.address().port;
@@ -37,16 +68,16 @@ export class HttpPeer {
         return peer;
     }
 
-    constructor(h2, streams) {
+    constructor(h2, streams, http1) {
         const certs = Certs.get();
         const tls = { key: readFileSync(certs.keyPath), cert: readFileSync(certs.certPath) };
         this.ca = certs.caPath;
         this.sockets = new Set();
         Object.assign(this, { accepted: 0, resumed: 0, requests: 0,
             serving: 0, mostServing: 0, mostStreams: 0, closed: [],
-            seen: [] });
+            seen: [], raw: {}, flowed: 0 });
         this.server = h2
-            ? createSecureServer({ ...tls, settings: { maxConcurrentStreams: streams },
+            ? createSecureServer({ ...tls, allowHTTP1: http1, settings: { maxConcurrentStreams: streams },
                 maxSessionMemory: 1000 }) // MB; by default ten: it would end the session
             : createServer({ ...tls, keepAliveTimeout: 600000 });
         this.server.on('secureConnection', (socket) => this.#accept(socket));
@@ -101,10 +132,30 @@ export class HttpPeer {
             return;
         }
         request.resume();
-        request.on('end', () => this.#answer(what, Number(value), response));
+        request.on('end', () => this.#answer(what, Number(value), response, value));
     }
 
-    #answer(what, value, response) {
+    // As much as the reader takes; `flowed` tells how much that was.
+    #flow(bytes, response) {
+        const data = noise(bytes);
+        response.writeHead(200);
+        let at = 0;
+        const more = () => {
+            while (at < bytes) {
+                const piece = data.subarray(at, at + 65536);
+                at += piece.length;
+                this.flowed = at;
+                if (!response.write(piece)) {
+                    response.once('drain', more);
+                    return;
+                }
+            }
+            response.end();
+        };
+        more();
+    }
+
+    #answer(what, value, response, name) {
         if (what === 'size') {
             response.writeHead(200, { 'x-size': String(value) });
             response.end(Buffer.alloc(value, 'a'));
@@ -134,6 +185,20 @@ export class HttpPeer {
         } else if (what === 'status') {
             response.writeHead(value, { location: this.url('/size/1'), 'set-cookie': 'a=b' });
             response.end('no');
+        } else if (what === 'flow') {
+            this.#flow(value, response);
+        } else if (what === 'late') {
+            response.writeHead(200, { 'x-begun': 'yes' });
+            response.flushHeaders();
+            setTimeout(() => response.end('late'), value);
+        } else if (what === 'gzip' || what === 'deflate') {
+            const zip = what === 'gzip' ? gzipSync : deflateSync;
+            response.writeHead(200, { 'content-encoding': what });
+            response.end(zip(noise(value)));
+        } else if (what === 'raw') {
+            const { headers, body } = this.raw[name];
+            response.writeHead(200, headers);
+            response.end(body);
         } else if (what === 'cut') {
             response.writeHead(200, { 'content-length': '100' });
             response.write('c');
