@@ -110,10 +110,10 @@ TOOL_SERVER("http", TEXT, http, "", 0, 2048, NULL, true,
     "Instead: address of HTTP tools, GET {http}/tools and POST "
     "{http}/execute/{name}.")
 TOOL_SERVER("directory", TEXT, directory, "", 0, 4096, NULL, true,
-    "Directory the command runs in; empty: /.")
+    "Directory the command runs in; empty: the server's.")
 TOOL_SERVER("environment", VARIABLES, environment, "", 0, 64, NULL, true,
-    "\"NAME=value\" for the command, or \"NAME\" to pass our own on; of ours it "
-    "has PATH, HOME, LANG and TMPDIR else.")
+    "\"NAME=value\" for the command, or \"NAME\" to pass our own on; it has of "
+    "ours PATH, HOME, LANG and the like in any case.")
 TOOL_SERVER("key_env", TEXT, key_env, "", 0, 128, NULL, true,
     "Environment variable that holds its key, sent as Authorization: Bearer.")
 TOOL_SERVER("key_file", TEXT, key_file, "", 0, 4096, NULL, true,
