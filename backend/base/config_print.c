@@ -31,8 +31,8 @@ section_turn(size_t i, FILE *out)
               "{\n",
               out);
     else if (strcmp(now, CONFIG_TOOL_SERVER) == 0)
-        fputs("\n# A server whose tools are offered here as mcp_NAME_<tool> or "
-              "http_NAME_<tool>;\n# one of mcp, command and http says which "
+        fputs("\n# A server whose tools are offered here, an MCP server's as "
+              "mcp_NAME_<tool>; one\n# of mcp, command and http says which "
               "kind it is.\n#tool_server NAME {\n",
               out);
     else if (now[0])

@@ -19,6 +19,7 @@ struct texts {
     struct buffer kept; /* the first max_bytes of all */
     size_t total_bytes; /* of all, with line ends between */
     size_t count;
+    bool is_said; /* in structure */
 };
 
 static int
@@ -143,24 +144,55 @@ contents_read(struct texts *t, json_t *list, const json_t *content)
 
 /* --- the whole */
 
+/* Servers say in text again what they say in structure, for clients that don't
+ * know it: the whole, or the only text in it. */
+static bool
+says_the_same(const char *text, size_t bytes, const json_t *structure)
+{
+    json_t *tree =
+        json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    bool same = tree && json_equal(tree, structure);
+
+    json_decref(tree);
+    return same;
+}
+
+static bool
+is_in(const char *text, size_t bytes, json_t *structure)
+{
+    const char *key;
+    json_t *value;
+
+    if (json_object_size(structure) != 1)
+        return false;
+    json_object_foreach(structure, key, value)
+    {
+        if (json_string_length(value) == bytes && json_is_string(value)
+            && memcmp(json_string_value(value), text, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Structure that is no larger than allowed goes in as it is; else it is text,
- * unless there is text already, which then says the same. */
+ * unless there is text already. */
 static int
 structure_add(struct texts *t, json_t *output, json_t *structure,
               bool *truncated)
 {
     char *text = json_dumps(structure, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *said = (const char *) t->kept.data;
     size_t bytes = text ? strlen(text) : 0;
     int result = text ? 0 : UV_ENOMEM;
 
-    if (!result && bytes <= t->max_bytes)
-        result = json_object_set(output, "structured_content", structure)
-                     ? UV_ENOMEM
-                     : 0;
-    else if (!result) {
+    if (!result && bytes > t->max_bytes) {
         *truncated = true;
         if (!t->count)
             result = texts_add(t, text, bytes);
+    } else if (!result && !is_in(said, t->kept.bytes, structure)) {
+        t->is_said = says_the_same(said, t->kept.bytes, structure);
+        if (json_object_set(output, "structured_content", structure))
+            result = UV_ENOMEM;
     }
     free(text);
     return result;
@@ -173,6 +205,8 @@ text_set(json_t *output, struct texts *t)
 
     if (!text)
         return UV_ENOMEM;
+    if (t->is_said)
+        return 0;
     tool_limits_clean(text, t->kept.bytes);
     return json_object_set_new(output, "content",
                                json_stringn(text, t->kept.bytes))

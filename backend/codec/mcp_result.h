@@ -3,11 +3,11 @@
 /*
  * What a tool of an MCP server answered, as a model is given it: its texts as
  * one, what it says in structure, and of images, sound and other files what
- * they are, not their bytes. Bounded whatever the server sends. Pure, any
- * thread.
+ * they are, not their bytes. What is said both ways is told once. Bounded
+ * whatever the server sends. Pure, any thread.
  *
  *   {content[], structuredContent, isError} ─►
- *   {content, structured_content?, attachments?, truncated, total_bytes}
+ *   {content?, structured_content?, attachments?, truncated, total_bytes}
  */
 
 #ifndef VOICE_MCP_RESULT_H

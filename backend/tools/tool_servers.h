@@ -44,9 +44,9 @@ int tool_servers_create(struct tool_servers **sp,
                         void *arg);
 
 /*
- * Ends them all, children too; no handler is called once it has returned from
- * the loop. Blocks until nothing is under way (3 s at most): not on the loop,
- * which must still run, and before http_client_close.
+ * Ends them all, children too; no handler is called any more once it returns.
+ * Blocks until nothing is under way (5 s at most, seldom more than half of
+ * one): not on the loop, which must still run, and before http_client_close.
  */
 void tool_servers_close(struct tool_servers **sp);
 
