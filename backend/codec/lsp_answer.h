@@ -23,7 +23,6 @@
 #define LSP_ANSWER_HOVER_BYTES 6000
 #define LSP_ANSWER_BYTES       90000 /* of JSON text of all results */
 #define LSP_ANSWER_TEXT_BYTES  1000  /* one name or message */
-#define LSP_ANSWER_URI_MAX     12289 /* every byte of a path escaped */
 
 struct lsp_answer {
     json_t *output; /* owned by the caller */
@@ -51,15 +50,5 @@ int lsp_answer_diagnostics(struct lsp_answer *answer, const char *root,
 
 /* Hover or null. */
 int lsp_answer_hover(struct lsp_answer *answer, const json_t *result);
-
-/* file:// and the path, escaped (RFC 8089). UV_EMSGSIZE: it has no room. */
-int lsp_answer_uri(char *uri, size_t room, const char *path);
-
-/* The path of a file:// URI without a host; UV_EINVAL, UV_EMSGSIZE. */
-int lsp_answer_path(char *path, size_t room, const char *uri);
-
-/* LSP's name of a file's language by its extension ("cpp"); the extension
- * itself when there is none better. Never NULL. */
-const char *lsp_answer_language(const char *extension);
 
 #endif

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One language server: a child that speaks LSP on its pipes, started when it
- * is first asked, kept as long as this is, started again with backoff when it
- * ends. Documents are opened, changed and closed in it as their files are; a
- * file is read by the thread pool, through tool_root, so that no path leads
- * out. Runs on the services' loop. Owns the child, the documents and each
- * request until its handler is told. Refuses messages over
- * LSP_SERVER_MESSAGE_MAX and whatever the server asks of its client but what
- * it can't do without. Logs no text of a file.
+ * One language server for as long as a tool has it: started when it is first
+ * asked (tools/lsp_link), started again with backoff when it ends, its
+ * documents kept as their files are (tools/lsp_documents). Runs on the
+ * services' loop. Owns the link, the documents and each request until its
+ * handler is told. Logs no text of a file.
  *
- *   ask ─► waits for its file ─► didOpen/didChange ─► request ─► answer
- *             (pool: stat, read)        (only if it has changed)
+ *   ask ─► queue ─► started? ─► its file as it is now ─► request ─► reply
+ *          (64)     (backoff)   (one after the other)
  */
 
 #ifndef VOICE_LSP_SERVER_H
@@ -22,18 +19,21 @@
 
 #include <jansson.h>
 
-#define LSP_SERVER_MESSAGE_MAX  16777216 /* bytes of one message */
-#define LSP_SERVER_DOCUMENT_MAX 2097152  /* bytes of a file opened in it */
-#define LSP_SERVER_DOCUMENTS    32       /* open; the longest unused one goes */
-#define LSP_SERVER_REQUESTS     64       /* unanswered; one more is refused */
+#define LSP_SERVER_REQUESTS       64    /* unanswered; one more is refused */
+#define LSP_SERVER_START_MS       20000 /* until it has answered initialize */
+#define LSP_SERVER_BACKOFF_MS     500   /* doubled each time, up to: */
+#define LSP_SERVER_BACKOFF_MAX_MS 60000
+#define LSP_SERVER_PATIENCE_MS    3000 /* a request waits so long for a start */
+#define LSP_SERVER_SETTLE_MS      300  /* after the last diagnostics */
+#define LSP_SERVER_DIAGNOSTICS_MS 15000 /* for the first */
 
 struct lsp_server;
 struct lsp_request;
 
 struct lsp_server_config {
     struct loop *loop;
-    const struct tool_root *root; /* outlives the server */
-    const char *const *argv;      /* ends with NULL; copied */
+    const struct tool_root *root; /* outlives lsp_server_closing */
+    const char *const *argv;      /* ends with NULL; outlives it */
 };
 
 enum lsp_question {
@@ -47,39 +47,41 @@ enum lsp_question {
 
 struct lsp_ask {
     enum lsp_question question;
-    const char *path; /* beneath the root; NULL: none. Borrowed, as `query` */
+    const char *path; /* as tool_root takes it; NULL: none. Copied, as query */
     size_t path_bytes;
     unsigned line, character; /* from 0 */
-    const char *query;
+    const char *query;        /* NULL: "" */
 };
 
 struct lsp_reply {
-    int error;            /* 0; else `why` is a sentence for a model */
-    const char *type;     /* of the error, as in tools/tool_run.h */
-    const char *why;      /* never NULL */
+    const char *type;     /* NULL: answered; else as in tools/tool_run.h */
+    const char *why;      /* of an error a sentence for a model */
     const char *uri;      /* of the file; "" none */
-    const json_t *result; /* LSP's; of LSP_DIAGNOSTICS the list; borrowed */
+    const json_t *result; /* LSP's; of LSP_DIAGNOSTICS the list; NULL: none */
 };
 
-/* Once a request; never within lsp_server_ask or lsp_request_cancel. */
+/* Once a request, never within lsp_server_ask or lsp_request_cancel. May ask
+ * and cancel, and may not close. The reply is borrowed. */
 typedef void lsp_reply_h(void *arg, const struct lsp_reply *reply);
-typedef void lsp_closed_h(void *arg);
 
 /* Any thread; starts nothing yet. 0 or UV_ENOMEM. */
 int lsp_server_create(struct lsp_server **sp,
                       const struct lsp_server_config *cfg);
 
-/* On the loop, once; takes it. Requests are told UV_ECANCELED; the child is
- * asked to end, then made to; `closed` (may be NULL) when nothing of it is
- * left. */
-void lsp_server_close(struct lsp_server **sp, lsp_closed_h *closed, void *arg);
+/* On the loop; takes it. Requests that are left are told "cancelled" inside.
+ * The child ends by itself or is killed soon. */
+void lsp_server_close(struct lsp_server **sp);
 
-/* On the loop. 0: `reply` follows, and *rp may be cancelled until then.
- * UV_EBUSY: too many wait. UV_ENOMEM. */
+/* On the loop. 0: `reply` follows; *rp may be cancelled until then. UV_EBUSY:
+ * too many wait. UV_ENOMEM. */
 int lsp_server_ask(struct lsp_server *s, const struct lsp_ask *ask,
                    lsp_reply_h *reply, void *arg, struct lsp_request **rp);
 
-/* On the loop: UV_ECANCELED follows; the server is told to stop. */
+/* On the loop: "cancelled" follows; the server is told to stop. */
 void lsp_request_cancel(struct lsp_request *rq);
+
+/* Children and looks of closed servers that have not ended; any thread. The
+ * loop must run, and the root live, until it is 0. */
+unsigned lsp_server_closing(void);
 
 #endif

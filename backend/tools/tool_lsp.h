@@ -29,12 +29,9 @@ struct tool_lsp_config {
     uint64_t timeout_ms;        /* 0: 30 s */
 };
 
-/* 0; UV_EINVAL: a command is malformed, or an extension has two; UV_ENOMEM. */
+/* 0; UV_EINVAL: none, too many, or one is malformed (lsp_command_fault);
+ * UV_ENOMEM. Any thread. */
 int tool_lsp_create(struct tool **tp, const struct tool_lsp_config *cfg);
-
-/* What is wrong with one of tools.lsp_command; NULL: nothing. A sentence's
- * end, for the configuration's reader. */
-const char *tool_lsp_command_fault(const char *command);
 
 /* Tools that were destroyed and whose servers have not ended yet; the loop
  * must run until it is 0. Any thread. */
