@@ -55,6 +55,19 @@ charset_is_utf8(const char *text, size_t bytes)
     return true;
 }
 
+/* What servers print besides is no header. */
+static bool
+is_name(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        char c = text[i] | 0x20;
+
+        if ((c < 'a' || c > 'z') && text[i] != '-')
+            return false;
+    }
+    return true;
+}
+
 static int
 header_read(struct head *head, const char *line, size_t bytes)
 {
@@ -65,6 +78,8 @@ header_read(struct head *head, const char *line, size_t bytes)
     if (colon == NULL || colon == line)
         return UV_EPROTO;
     name_bytes = (size_t) (colon - line);
+    if (!is_name(line, name_bytes))
+        return UV_EPROTO;
     value = colon + 1;
     value_bytes = bytes - name_bytes - 1;
     while (value_bytes > 0 && (*value == ' ' || *value == '\t')) {

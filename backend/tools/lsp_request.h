@@ -26,6 +26,7 @@ struct lsp_request {
     struct lsp_request *next;
     struct lsp_server *server;
     enum lsp_request_state state;
+    bool asked_again; /* its server had ended before it answered */
     enum lsp_question question;
     char *path; /* NULL: none */
     size_t path_bytes;

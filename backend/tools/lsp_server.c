@@ -127,24 +127,40 @@ requests_fail(struct lsp_server *s, enum lsp_request_state state,
 static uint64_t
 backoff_ms(const struct lsp_server *s)
 {
-    unsigned doublings =
-        s->failures < FAILURES_MAX ? s->failures : FAILURES_MAX;
-    uint64_t ms = (uint64_t) LSP_SERVER_BACKOFF_MS << (doublings - 1);
+    uint64_t ms = (uint64_t) LSP_SERVER_BACKOFF_MS << (s->failures - 1);
 
     return ms < LSP_SERVER_BACKOFF_MAX_MS ? ms : LSP_SERVER_BACKOFF_MAX_MS;
+}
+
+/* Questions change nothing: one that lost its answer is asked once more. It
+ * may be what the server ended of; so not again. */
+static void
+requests_again(struct lsp_server *s, enum lsp_request_state state)
+{
+    struct lsp_request *rq;
+
+    while ((rq = request_in(s, state)) != NULL) {
+        if (rq->asked_again) {
+            request_fail(rq, "unavailable",
+                         "The language server ended before it had answered. "
+                         "Ask again.");
+            continue;
+        }
+        rq->asked_again = true;
+        rq->state = LSP_REQUEST_QUEUED;
+    }
 }
 
 static void
 server_rest(struct lsp_server *s, const char *why)
 {
-    static const char ended[] =
-        "The language server ended before it had answered. Ask again.";
     uint64_t now = clock_now_ms();
     uint64_t wait;
 
     if (s->state == READY && now - s->ready_ms >= HEALTHY_MS)
         s->failures = 0;
-    s->failures++;
+    if (s->failures < FAILURES_MAX)
+        s->failures++;
     wait = backoff_ms(s);
     LOG(WARN, "lsp", "server=%s ended why=\"%s\" failures=%u again_ms=%" PRIu64,
         s->argv[0], why, s->failures, wait);
@@ -155,8 +171,8 @@ server_rest(struct lsp_server *s, const char *why)
     s->state = RESTING;
     s->start_ms = now + wait;
     s->broken = false;
-    requests_fail(s, LSP_REQUEST_SENT, "unavailable", ended);
-    requests_fail(s, LSP_REQUEST_SETTLING, "unavailable", ended);
+    requests_again(s, LSP_REQUEST_SENT);
+    requests_again(s, LSP_REQUEST_SETTLING);
     pump_post(s);
 }
 
@@ -384,18 +400,15 @@ request_send(struct lsp_server *s, struct lsp_request *rq)
 static void
 request_refuse(struct lsp_request *rq, int error)
 {
-    const char *type = "failed";
-
-    if (error == UV_ENOENT || error == UV_ENOTDIR)
-        type = "not_found";
+    if (error == UV_EFBIG)
+        request_fail(rq, "too_large",
+                     "The file is too large for the language server.");
+    else if (error == UV_ENOENT || error == UV_ENOTDIR)
+        request_fail(rq, "not_found", tool_root_error_text(error));
     else if (error == UV_EXDEV || error == UV_EACCES)
-        type = "denied";
-    else if (error == UV_EFBIG)
-        type = "too_large";
-    request_fail(rq, type,
-                 error == UV_EFBIG
-                     ? "The file is too large for the language server."
-                     : tool_root_error_text(error));
+        request_fail(rq, "denied", tool_root_error_text(error));
+    else
+        request_fail(rq, "failed", tool_root_error_text(error));
 }
 
 static void
