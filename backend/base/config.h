@@ -96,6 +96,10 @@ struct server_config {
         uint64_t cache_entries; /* 0: nothing is kept */
         uint64_t cache_bytes;
         uint64_t file_ttl_ms; /* results of read_file, glob and grep */
+        bool bash;
+        uint64_t bash_memory_bytes; /* of a command's processes */
+        uint64_t bash_processes;
+        uint64_t bash_timeout_ms; /* the most that a call may ask for */
     } tools;
     struct {
         char *sqlite; /* path of the database, "" none: nothing is kept */

@@ -181,6 +181,15 @@ KEY("tools", "cache_size", SIZE, tools.cache_bytes, "64m", 64 * 1024,
 KEY("tools", "file_ttl", DURATION, tools.file_ttl_ms, "30s", 0,
     60 * MINUTE_MS, NULL, true,
     "How long results of read_file, glob and grep are kept; 0s: never.")
+KEY("tools", "bash", SWITCH, tools.bash, "no", 0, 0, NULL, true,
+    "Shell commands in the root, each in a sandbox (bubblewrap) without "
+    "network; a start without one that works fails.")
+KEY("tools", "bash_memory", SIZE, tools.bash_memory_bytes, "512m", 64 * MIB,
+    1024 * 1024 * MIB, NULL, true, "Memory of a command's processes.")
+KEY("tools", "bash_processes", NUMBER, tools.bash_processes, "64", 8, 4096,
+    NULL, true, "Processes and threads of a command.")
+KEY("tools", "bash_timeout", DURATION, tools.bash_timeout_ms, "2m", 1000,
+    60 * MINUTE_MS, NULL, true, "Longest time that a command may ask for.")
 KEY("store", "sqlite", TEXT, store.sqlite, "", 0, 4096, NULL, true,
     "SQLite file, such as /var/lib/ngx-voice/voice.db, of minted secrets, "
     "calls and usage; empty: they live in memory and end with the process.")

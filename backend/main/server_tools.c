@@ -7,8 +7,11 @@
 #include "service/tool_cache.h"
 #include "service/tool_registry.h"
 #include "service/tool_runner.h"
+#include "tools/tool_bash.h"
 #include "tools/tool_edit.h"
 #include "tools/tool_file.h"
+#include "tools/tool_glob.h"
+#include "tools/tool_grep.h"
 #include "tools/tool_read.h"
 #include "tools/tool_root.h"
 #include "tools/tool_write.h"
@@ -18,6 +21,8 @@
 
 #define END_MS      10000
 #define END_LOOK_US 2000
+
+#define BASH_FILE_BYTES (256ull << 20) /* the largest file of a command */
 
 struct server_tools {
     const struct server_config *config;
@@ -69,9 +74,9 @@ files_make(struct server_tools *s)
         file_create *create;
         const char *name;
     } files[] = {
-        {tool_read_create, "read_file"},
-        {tool_write_create, "write_file"},
-        {tool_edit_create, "edit_file"},
+        {tool_read_create, "read_file"}, {tool_write_create, "write_file"},
+        {tool_edit_create, "edit_file"}, {tool_glob_create, "glob"},
+        {tool_grep_create, "grep"},
     };
     int result = 0;
 
@@ -80,10 +85,37 @@ files_make(struct server_tools *s)
     return result;
 }
 
+/* Without a sandbox that works there is no start: whoever switches it on is
+ * told, and not left without it unawares. */
+static int
+bash_make(struct server_tools *s)
+{
+    const struct server_config *config = s->config;
+    const struct tool_bash_config cfg = {
+        .sandbox =
+            {
+                .root = tool_root_path(s->root),
+                .memory_bytes = config->tools.bash_memory_bytes,
+                .file_bytes = BASH_FILE_BYTES,
+                .cpu_s = config->tools.bash_timeout_ms / 1000 + 1,
+                .processes = (unsigned) config->tools.bash_processes,
+            },
+        .max_timeout_ms = config->tools.bash_timeout_ms,
+    };
+    struct tool *tool = NULL;
+    int result = tool_bash_create(&tool, &cfg);
+
+    return tool_add(s, result, tool, "bash");
+}
+
 static int
 builtin_make(struct server_tools *s)
 {
-    return s->root ? files_make(s) : 0;
+    int result = s->root ? files_make(s) : 0;
+
+    if (!result && s->root && s->config->tools.bash)
+        result = bash_make(s);
+    return result;
 }
 
 /* --- what they need */
