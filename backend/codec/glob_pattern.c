@@ -301,15 +301,18 @@ element_bytes(const char *text, size_t bytes, size_t at)
 }
 
 static int
-part_add(struct variant *v, size_t begin, size_t end)
+part_add(struct variant *v, size_t begin, size_t end, unsigned flags)
 {
     const char *text = v->text + begin;
     size_t bytes = end - begin;
     bool is_any = bytes == 2 && memcmp(text, "**", 2) == 0;
+    bool is_path = flags & GLOB_PATH;
 
-    if (bytes == 0 || (bytes == 1 && text[0] == '.'))
+    if (bytes == 0 && (is_path || begin == 0))
         return 0;
-    if (bytes == 2 && memcmp(text, "..", 2) == 0)
+    if (is_path && bytes == 1 && text[0] == '.')
+        return 0;
+    if (is_path && bytes == 2 && memcmp(text, "..", 2) == 0)
         return UV_EINVAL;
     if (is_any && v->count > 0 && v->parts[v->count - 1].is_any)
         return 0;
@@ -323,7 +326,7 @@ part_add(struct variant *v, size_t begin, size_t end)
 /* A ** at the end is for one part at least: then comes a star, which is a half
  * of it. */
 static int
-variant_split(struct variant *v)
+variant_split(struct variant *v, unsigned flags)
 {
     size_t begin = 0, at = 0, most = 2;
     int result = 0;
@@ -335,13 +338,13 @@ variant_split(struct variant *v)
         return UV_ENOMEM;
     while (at < v->bytes && !result) {
         if (v->text[at] == '/') {
-            result = part_add(v, begin, at);
+            result = part_add(v, begin, at, flags);
             begin = at + 1;
         }
         at += element_bytes(v->text, v->bytes, at);
     }
     if (!result)
-        result = part_add(v, begin, v->bytes);
+        result = part_add(v, begin, v->bytes, flags);
     if (result || v->count == 0)
         return result ? result : UV_EINVAL;
     if (v->parts[v->count - 1].is_any) {
@@ -449,10 +452,10 @@ pattern_fill(struct glob_pattern *g, const char *text, size_t bytes,
             return UV_EINVAL;
     }
     for (unsigned i = 0; i < g->count && !result; i++) {
-        while ((flags & GLOB_BRACES) && !result)
+        while ((flags & GLOB_PATH) && !result)
             result = variant_expand(g, i);
         if (result >= 0)
-            result = variant_split(&g->variants[i]);
+            result = variant_split(&g->variants[i], flags);
     }
     return result;
 }

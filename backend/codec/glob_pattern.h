@@ -3,11 +3,10 @@
 /*
  * Patterns of file names: * and ? within one part of a path, [a-z] and
  * [[:alpha:]] classes, a backslash before what is meant as it is, ** as a whole
- * part for any number of parts (at least one at the end), and {a,b} when asked
- * for. Pure; a pattern does not change once made, so any thread may match with
- * it. Bounded: work grows with the length of the path times that of the
- * pattern, whatever both say. A character is one of UTF-8; a byte that is part
- * of none counts as one.
+ * part for any number of parts (at least one at the end). Pure; a pattern does
+ * not change once made, so any thread may match with it. Bounded: work grows
+ * with the length of the path times that of the pattern, whatever both say. A
+ * character is one of UTF-8; a byte that is part of none counts as one.
  */
 
 #ifndef VOICE_GLOB_PATTERN_H
@@ -20,13 +19,16 @@
 #define GLOB_PATTERN_PARTS    60   /* between slashes */
 #define GLOB_PATTERN_VARIANTS 64   /* that {a,b} makes */
 
-enum glob_pattern_flags { GLOB_BRACES = 1 };
+enum glob_pattern_flags {
+    /* As people write paths: {a,b} are choices, slashes at either end, doubled
+     * ones and "." mean nothing, and ".." is refused. */
+    GLOB_PATH = 1
+};
 
 struct glob_pattern;
 
 /* 0; UV_EINVAL: empty, a NUL, a bracket, brace or backslash without its end;
- * UV_E2BIG: over a limit; UV_ENOMEM. Slashes at either end and doubled ones
- * mean nothing. */
+ * UV_E2BIG: over a limit; UV_ENOMEM. */
 int glob_pattern_create(struct glob_pattern **gp, const char *text,
                         size_t bytes, unsigned flags);
 void glob_pattern_destroy(struct glob_pattern **gp);

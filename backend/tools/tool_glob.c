@@ -182,7 +182,7 @@ pattern_make(struct glob *g)
     } else if (text[0] == '/') {
         return UV_EXDEV;
     }
-    return glob_pattern_create(&g->pattern, text, bytes, GLOB_BRACES);
+    return glob_pattern_create(&g->pattern, text, bytes, GLOB_PATH);
 }
 
 static int
@@ -198,7 +198,7 @@ excludes_make(struct glob *g)
             return UV_E2BIG;
         result = glob_pattern_create(&g->excludes[g->excludes_count],
                                      json_string_value(text),
-                                     json_string_length(text), GLOB_BRACES);
+                                     json_string_length(text), GLOB_PATH);
         g->excludes_count += !result;
     }
     return result;

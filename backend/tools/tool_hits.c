@@ -242,7 +242,7 @@ filters_make(struct tool_hits *h, char error[TOOL_PATTERN_ERROR_BYTES])
     glob += h->glob_excludes;
     bytes -= h->glob_excludes;
     h->glob_has_slash = memchr(glob, '/', bytes) != NULL;
-    int result = glob_pattern_create(&h->glob, glob, bytes, GLOB_BRACES);
+    int result = glob_pattern_create(&h->glob, glob, bytes, GLOB_PATH);
     if (result && result != UV_ENOMEM) {
         snprintf(error, TOOL_PATTERN_ERROR_BYTES,
                  "The glob is no pattern of file names, or too long.");

@@ -15,7 +15,7 @@ make(const char *text)
 {
     struct glob_pattern *g = NULL;
 
-    if (glob_pattern_create(&g, text, strlen(text), GLOB_BRACES))
+    if (glob_pattern_create(&g, text, strlen(text), GLOB_PATH))
         fail_msg("%s", text);
     return g;
 }
@@ -139,7 +139,7 @@ test_refused(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        if (glob_pattern_create(&g, bad[i], strlen(bad[i]), GLOB_BRACES)
+        if (glob_pattern_create(&g, bad[i], strlen(bad[i]), GLOB_PATH)
             != UV_EINVAL)
             fail_msg("%s", bad[i]);
     assert_int_equal(glob_pattern_create(&g, "a\0b", 3, 0), UV_EINVAL);
@@ -153,7 +153,7 @@ test_refused(void **state)
     assert_int_equal(glob_pattern_create(&g,
                                          "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"
                                          "{a,b}{a,b}",
-                                         40, GLOB_BRACES),
+                                         40, GLOB_PATH),
                      UV_E2BIG);
     assert_null(g);
 }
