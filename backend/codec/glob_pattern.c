@@ -19,7 +19,7 @@
 
 struct part {
     uint16_t begin, bytes; /* in the variant's text */
-    bool is_any;           /* ** */
+    bool is_any;           /* ** or more */
 };
 
 struct variant {
@@ -300,12 +300,22 @@ element_bytes(const char *text, size_t bytes, size_t at)
     return text[at] == '[' ? class_bytes(text + at, bytes - at) : 1;
 }
 
+static size_t
+stars_count(const char *text, size_t bytes)
+{
+    size_t count = 0;
+
+    while (count < bytes && text[count] == '*')
+        count++;
+    return count;
+}
+
 static int
 part_add(struct variant *v, size_t begin, size_t end, unsigned flags)
 {
     const char *text = v->text + begin;
     size_t bytes = end - begin;
-    bool is_any = bytes == 2 && memcmp(text, "**", 2) == 0;
+    bool is_any = bytes >= 2 && stars_count(text, bytes) == bytes;
     bool is_path = flags & GLOB_PATH;
 
     if (bytes == 0 && (is_path || begin == 0))

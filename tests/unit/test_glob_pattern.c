@@ -72,6 +72,7 @@ test_r3_1_matches(void **state)
         {"**/*.c", "main.c", true},
         {"**/a/**/b/**", "x/a/y/b/z", true},
         {"**/a/**/b/**", "x/a/y/b", false},
+        {"***/a", "x/y/a", true},
         {"a**b", "axyb", true},
         {"a**b", "ax/yb", false},
         {"*.{c,h}", "x.h", true},

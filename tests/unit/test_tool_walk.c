@@ -201,12 +201,30 @@ path_make(char *path, size_t bytes, unsigned parts)
 /* The last ones mean something else to ripgrep: a line of "!" alone lets all
  * in, and its classes know no names and may have a slash. */
 static const char *const pieces[] = {
-    "a",  "b",  "*",   "?", "[ab]",  "**", ".",    "ab",
-    ".d", "a*", "\\a", "#", "[a-c]", "!",  "[!a]", "[[:alpha:]]",
+    "a",  "b",   "*", "?",     "[ab]", ".",    "ab",          ".d",
+    "a*", "\\a", "#", "[a-c]", "!",    "[!a]", "[[:alpha:]]",
 };
 #define PIECES     (sizeof(pieces) / sizeof(*pieces))
 #define PIECES_ALL (PIECES - 3)
 static unsigned pieces_count;
+
+/* Two stars beside other characters are one to us; git and ripgrep have each
+ * their own mind about some of them. */
+static size_t
+part_make(char *part, size_t bytes)
+{
+    size_t at = 0;
+
+    if (pick(6) == 0)
+        return (size_t) snprintf(part, bytes, "**");
+    for (unsigned count = 1 + pick(3); count > 0; count--) {
+        const char *piece = pieces[pick(pieces_count)];
+
+        if (piece[0] != '*' || at == 0 || part[at - 1] != '*')
+            at += (size_t) snprintf(part + at, bytes - at, "%s", piece);
+    }
+    return at;
+}
 
 static void
 pattern_make(char *line, size_t bytes)
@@ -220,12 +238,8 @@ pattern_make(char *line, size_t bytes)
     if (pick(4) == 0)
         at += (size_t) snprintf(line + at, bytes - at, "/");
     for (unsigned i = 0; i < parts; i++) {
-        unsigned count = 1 + pick(3);
-
         at += (size_t) snprintf(line + at, bytes - at, "%s", i ? "/" : "");
-        for (unsigned k = 0; k < count; k++)
-            at += (size_t) snprintf(line + at, bytes - at, "%s",
-                                    pieces[pick(pieces_count)]);
+        at += part_make(line + at, bytes - at);
     }
     snprintf(line + at, bytes - at, "%s\n", pick(4) == 0 ? "/" : "");
 }
