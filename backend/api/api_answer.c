@@ -161,45 +161,66 @@ content_is_json(struct gate_request *rq)
            && strchr("; \t", type[bytes]) != NULL;
 }
 
-static void
-body_refuse(struct gate_request *rq, int err)
+static int
+body_refuse(struct api_body_fault *fault, unsigned status, const char *code,
+            const char *message)
 {
-    if (err == UV_E2BIG) {
-        api_error(rq, 413, "body_too_large", "The request body is too large.",
-                  NULL);
-    } else {
-        api_error(rq, 400, "body_incomplete",
-                  "The request body did not come as announced.", NULL);
+    fault->status = status;
+    fault->code = code;
+    snprintf(fault->message, sizeof(fault->message), "%s", message);
+    return status == 413 ? UV_E2BIG : UV_EINVAL;
+}
+
+static int
+body_parse(const char *body, size_t bytes, json_t **tree,
+           struct api_body_fault *fault)
+{
+    char message[JSON_ERROR_TEXT_LENGTH + 64];
+    json_error_t error;
+
+    *tree = json_loadb(body, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (*tree != NULL) {
+        return 0;
     }
+    snprintf(message, sizeof(message), "line %d column %d: %s", error.line,
+             error.column, error.text);
+    return body_refuse(fault, 400, "invalid_json", message);
+}
+
+int
+api_body_read(struct gate_request *rq, size_t max_bytes, json_t **tree,
+              struct api_body_fault *fault)
+{
+    const char *body;
+    size_t bytes;
+    int err;
+
+    if (!content_is_json(rq)) {
+        return body_refuse(fault, 415, "unsupported_media_type",
+                           "The request body must be application/json.");
+    }
+    err = gate_body(rq, &body, &bytes);
+    if (err == UV_E2BIG || (err == 0 && bytes > max_bytes)) {
+        return body_refuse(fault, 413, "body_too_large",
+                           "The request body is too large.");
+    }
+    if (err != 0) {
+        return body_refuse(fault, 400, "body_incomplete",
+                           "The request body did not come as announced.");
+    }
+    return body_parse(body, bytes, tree, fault);
 }
 
 int
 api_body_json(struct gate_request *rq, json_t **tree)
 {
-    const char *body;
-    json_error_t error;
-    char message[JSON_ERROR_TEXT_LENGTH + 64];
-    size_t bytes;
-    int err;
+    struct api_body_fault fault;
+    int err = api_body_read(rq, SIZE_MAX, tree, &fault);
 
-    if (!content_is_json(rq)) {
-        api_error(rq, 415, "unsupported_media_type",
-                  "The request body must be application/json.", NULL);
-        return UV_EINVAL;
-    }
-    err = gate_body(rq, &body, &bytes);
     if (err != 0) {
-        body_refuse(rq, err);
-        return err;
+        api_error(rq, fault.status, fault.code, fault.message, NULL);
     }
-    *tree = json_loadb(body, bytes, JSON_REJECT_DUPLICATES, &error);
-    if (*tree == NULL) {
-        snprintf(message, sizeof(message), "line %d column %d: %s", error.line,
-                 error.column, error.text);
-        api_error(rq, 400, "invalid_json", message, NULL);
-        return UV_EINVAL;
-    }
-    return 0;
+    return err;
 }
 
 static int

@@ -110,6 +110,16 @@ void api_json(struct gate_request *rq, unsigned status, json_t **tree);
  */
 int api_body_json(struct gate_request *rq, json_t **tree);
 
+/* The same with a limit of its own, and what is wrong with it told to the
+ * caller, whose rq it still is. */
+struct api_body_fault {
+    unsigned status;
+    const char *code; /* a literal */
+    char message[256];
+};
+int api_body_read(struct gate_request *rq, size_t max_bytes, json_t **tree,
+                  struct api_body_fault *fault);
+
 /*
  * A decoded value of the query string into `out`. true when the key is there
  * and its value fits; a key that is there twice counts once, the first.

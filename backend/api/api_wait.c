@@ -46,7 +46,11 @@ on_expired(struct gate_request *rq, void *arg)
 static void
 on_cancelled(void *arg)
 {
-    wait_put(arg);
+    struct api_wait *wait = arg;
+
+    if (wait->cfg.gone)
+        wait->cfg.gone(wait->cfg.arg);
+    wait_put(wait);
 }
 
 int

@@ -20,6 +20,9 @@ struct api_wait_config {
      * UV_ETIMEDOUT at the deadline: then arg's results may not be looked at. */
     void (*answer)(struct gate_request *rq, struct api_context *api, int result,
                    void *arg);
+    /* The request is gone and nobody will answer it (its peer left, or the
+     * gate stops); any thread; before release. May be NULL. */
+    void (*gone)(void *arg);
     void (*release)(void *arg); /* may be NULL */
     void *arg;
 };
