@@ -2,7 +2,9 @@
 
 #include "api/api_events.h"
 
+#include "api/api_web_app.h"
 #include "base/log.h"
+#include "codec/policy.h"
 #include "service/event_bus.h"
 
 #include <errno.h>
@@ -127,5 +129,25 @@ api_events(struct gate_request *rq, struct api_context *api)
         events_stream(rq, api, after);
     } else {
         events_poll(rq, api, after, (unsigned) wait);
+    }
+}
+
+void
+api_events_web_app(struct gate_request *rq, struct api_context *api)
+{
+    const char *last = gate_param(rq, "HTTP_LAST_EVENT_ID");
+    uint64_t after = event_bus_last_id(api->events, api_tenant(rq));
+    const struct policy *policy;
+
+    if (api_web_app_policy(rq, &policy) != 0) {
+        return;
+    }
+    policy_put(&policy);
+    if (last != NULL && !parse_id(last, &after)) {
+        api_web_app_error(rq, 400, "Last-Event-ID is no event id.");
+    } else if (strcmp(gate_method(rq), "GET") != 0) {
+        api_web_app_error(rq, 405, "Method Not Allowed");
+    } else {
+        events_stream(rq, api, after);
     }
 }

@@ -15,4 +15,7 @@
 
 void api_events(struct gate_request *rq, struct api_context *api);
 
+/* GET /events of the web app: always a stream. */
+void api_events_web_app(struct gate_request *rq, struct api_context *api);
+
 #endif

@@ -10,12 +10,15 @@
 
 #include "api/api_call_control.h"
 #include "api/api_calls.h"
+#include "api/api_cancel.h"
 #include "api/api_events.h"
+#include "api/api_execute.h"
 #include "api/api_health.h"
 #include "api/api_limits.h"
 #include "api/api_metrics.h"
 #include "api/api_realtime.h"
 #include "api/api_secrets.h"
+#include "api/api_tools.h"
 #include "api/api_usage.h"
 #include "api/api_wait.h"
 #include "codec/ws_frame.h"
@@ -44,6 +47,16 @@ static const struct route routes[] = {
     {"GET", "/health/live", api_health_live, ROUTE_OPEN},
     {"GET", "/health/ready", api_health_ready, ROUTE_OPEN},
     {"GET", "/v1/events", api_events, 0},
+    {"GET", "/v1/tools", api_tools_list, ROUTE_POLICY},
+    {"POST", "/v1/tools", api_tools_run_batch, ROUTE_POLICY},
+    {"POST", "/v1/tools/{id}", api_tools_run, ROUTE_POLICY},
+    {"POST", "/v1/cancel", api_cancel, 0},
+    {"GET", "/v1/cancel/status", api_cancel_status, 0},
+    {"GET", "/tools", api_execute_list, ROUTE_POLICY},
+    {"POST", "/execute/{id}", api_execute_run, ROUTE_POLICY},
+    {"POST", "/cancel", api_cancel_web_app, ROUTE_POLICY},
+    {"GET", "/cancel/status", api_cancel_status_web_app, ROUTE_POLICY},
+    {"GET", "/events", api_events_web_app, ROUTE_POLICY},
     {"GET", "/v1/sessions/live", api_sessions_live, 0},
     {"GET", "/v1/usage", api_usage, 0},
     {"POST", "/v1/realtime/client_secrets", api_secrets_create, ROUTE_POLICY},
