@@ -24,6 +24,9 @@ static const char usage[] =
     "\n"
     "  --path /p           default /\n"
     "  --header 'A: b'     one more request header; may be repeated\n"
+    "  --body TEXT         http: POST it\n"
+    "  --vary N            http: a run of %s in the body is each time another\n"
+    "                      number below N, with zeros in front\n"
     "  --connections N     default 1\n"
     "  --parallel N        connections being made at a time, default 64\n"
     "  --seconds S         of load, default 5\n"
@@ -49,6 +52,8 @@ enum choice {
     OPT_TARGET = 256,
     OPT_PATH,
     OPT_HEADER,
+    OPT_BODY,
+    OPT_VARY,
     OPT_CONNECTIONS,
     OPT_PARALLEL,
     OPT_SECONDS,
@@ -71,6 +76,8 @@ static const struct option names[] = {
     {"target", required_argument, NULL, OPT_TARGET},
     {"path", required_argument, NULL, OPT_PATH},
     {"header", required_argument, NULL, OPT_HEADER},
+    {"body", required_argument, NULL, OPT_BODY},
+    {"vary", required_argument, NULL, OPT_VARY},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
     {"parallel", required_argument, NULL, OPT_PARALLEL},
     {"seconds", required_argument, NULL, OPT_SECONDS},
@@ -172,6 +179,12 @@ option_set(struct bench_options *options, int option, const char *value)
         break;
     case OPT_HEADER:
         header_add(options, value);
+        break;
+    case OPT_BODY:
+        options->body = value;
+        break;
+    case OPT_VARY:
+        options->vary = (unsigned) number_read("vary", value, 1, 1e6);
         break;
     case OPT_CONNECTIONS:
         options->connections =

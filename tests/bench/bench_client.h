@@ -18,6 +18,8 @@ struct bench_options {
     struct bench_target target;
     const char *path;
     const char *headers; /* whole lines, each with its CRLF, or "" */
+    const char *body;    /* http: POST this; NULL: GET */
+    unsigned vary;       /* http: numbers in the place of the body's '%'s */
     unsigned connections;
     unsigned parallel; /* handshakes at a time */
     double rate;       /* messages a second and connection; starts a second */

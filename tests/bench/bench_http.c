@@ -34,6 +34,10 @@ static struct {
     const struct bench_options *options;
     struct asker *all;
     char *request;
+    size_t request_bytes;
+    char *number; /* in it, to be varied; NULL: none */
+    int number_bytes;
+    unsigned turn;
     bool counting;
     uint64_t answered;
     uint64_t refused; /* a status that is not 200 */
@@ -58,10 +62,25 @@ asker_fail(struct asker *asker)
     run.broken++;
 }
 
+/* Another number in each request, so that no two in a row are alike. */
+static void
+number_turn(void)
+{
+    char text[16];
+
+    if (!run.number)
+        return;
+    run.turn = (run.turn + 1) % run.options->vary;
+    snprintf(text, sizeof(text), "%0*u", run.number_bytes, run.turn);
+    memcpy(run.number, text, (size_t) run.number_bytes);
+}
+
 static void
 asker_ask(struct asker *asker)
 {
-    size_t bytes = strlen(run.request);
+    size_t bytes = run.request_bytes;
+
+    number_turn();
 
     bench_answer_init(&asker->answer);
     asker->asked_ns = bench_now_ns();
@@ -174,16 +193,38 @@ run_until(uint64_t end_ns)
     }
 }
 
+/* 0 or -1. */
+static int
+request_make(const struct bench_options *options)
+{
+    char length[48] = "";
+    const char *body = options->body ? options->body : "";
+
+    if (options->body)
+        snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
+                 strlen(body));
+    if (asprintf(&run.request,
+                 "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n%s",
+                 options->body ? "POST" : "GET", options->path,
+                 options->headers, length, body)
+        < 0)
+        return -1;
+    run.request_bytes = strlen(run.request);
+    if (options->vary && options->body) {
+        run.number =
+            strchr(run.request + run.request_bytes - strlen(body), '%');
+        run.number_bytes = run.number ? (int) strspn(run.number, "%") : 0;
+    }
+    return run.number_bytes < 16 ? 0 : -1;
+}
+
 int
 bench_http_run(const struct bench_options *options)
 {
     run.options = options;
     run.all = calloc(options->connections, sizeof(*run.all));
     if (!run.all || bench_loop_init(&run.loop, false)
-        || asprintf(&run.request,
-                    "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
-                    options->path, options->headers)
-               < 0) {
+        || request_make(options)) {
         fprintf(stderr, "bench-client: can't start\n");
         return 1;
     }

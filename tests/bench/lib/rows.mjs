@@ -9,6 +9,7 @@ import { audioRows } from './audio.mjs';
 import { Client, anonKb, cpuSeconds, demand, median, metricsOf } from './measure.mjs';
 import { httpStack, ourStack, parkedStack, remoteStack, scoped, slowUpstream,
     tunnelStack } from './stacks.mjs';
+import { toolRows } from './tools.mjs';
 
 export const rows = [
     { id: 'idle_kb.nginx', unit: 'kB', most: 9.7, group: idle,
@@ -41,6 +42,7 @@ export const rows = [
     { id: 'cold_start.added_ms', unit: 'ms', most: 5, group: coldStart,
         what: 'p50 without open links, less that of the upstream asked directly' },
     ...audioRows,
+    ...toolRows,
 ];
 
 // A row without either is told for what it is.

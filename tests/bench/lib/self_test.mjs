@@ -102,6 +102,27 @@ async function refusals() {
     server.closeAllConnections();
 }
 
+// Posts that differ by a number, and come whole.
+async function posts() {
+    const bodies = [];
+    const server = createServer((request, response) => {
+        let text = '';
+        request.setEncoding('utf8').on('data', part => { text += part; });
+        request.on('end', () => {
+            bodies.push(`${request.method} ${request.headers['content-type']} ${text}`);
+            response.end('yes');
+        });
+    });
+    await new Promise(done => server.listen(0, '127.0.0.1', done));
+    const [line] = await Client.run('http', { target: `127.0.0.1:${server.address().port}`,
+        connections: 2, seconds: 0.3, header: 'Content-Type: a/b', body: '{"n":"%%%"}', vary: 4 });
+    assert.ok(line.answered > 0 && line.refused === 0 && line.broken === 0);
+    assert.deepEqual([...new Set(bodies)].sort(),
+        ['000', '001', '002', '003'].map(n => `POST a/b {"n":"${n}"}`));
+    server.close();
+    server.closeAllConnections();
+}
+
 // Sessions that begin after a while; a server whose certificate is another's,
 // one that says something else first, and one that is not there.
 async function sessionStarts() {
@@ -185,7 +206,7 @@ async function badFrames() {
 }
 
 export async function selfTest() {
-    for (const check of [echoes, compressed, hangUps, refusals, holders, sessionStarts,
+    for (const check of [echoes, compressed, hangUps, refusals, posts, holders, sessionStarts,
         badFrames]) {
         try {
             await check();

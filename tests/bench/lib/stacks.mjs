@@ -107,44 +107,78 @@ export async function tunnelStack(scope, socket = 'unix', { deflate = false } = 
 const keptUpstream = (name, socket) => `
         upstream ${name} { server unix:${socket}; keepalive 64; keepalive_timeout 30s; }`;
 
+// A plain libfcgi program behind the same NGINX, asked by the same parameters.
+const plainLocation = gzip => `
+            location = /plain { try_files /nonexistent @plain; }
+            location @plain {
+                include voice_params;
+                fastcgi_pass plain;
+                ${gzip}
+            }`;
+
+async function plainStart(scope, { dir, threads, body }) {
+    const socket = join(dir, 'plain.sock');
+    const plain = new Process(plainLibfcgi, [socket, String(threads), body],
+        { log: join(dir, 'plain.log'), name: 'plain-libfcgi' });
+    // libfcgi takes SIGTERM for itself and waits for its next request.
+    defer(scope, () => plain.stop('SIGKILL'));
+    await plain.ready(() => existsSync(socket), 'a listening socket');
+    return plain;
+}
+
 // The same request through the same NGINX and the same parameters, to voiced
 // and to a plain libfcgi program.
 export async function httpStack(scope, { threads = 32 } = {}) {
     const voiced = await Voiced.start(scope, { auth: 'none',
         settings: { ...limits, log: { level: 'warn' } } });
-    const plainDir = makeDir('plain');
-    const plainSocket = join(plainDir, 'plain.sock');
+    const dir = makeDir('plain');
     const front = await nginx(scope, ({ port }) => `
         upstream voice { server unix:${voiced.socket}; }
         ${keptUpstream('voice_http', voiced.socket)}
-        ${keptUpstream('plain', plainSocket)}
+        ${keptUpstream('plain', join(dir, 'plain.sock'))}
         server {
             listen 127.0.0.1:${port} backlog=4096;
             access_log off;
             keepalive_requests 1000000000;
             voice_model gpt-realtime;
             include voice.conf;
-            location = /plain { try_files /nonexistent @plain; }
-            location @plain {
-                include voice_params;
-                fastcgi_pass plain;
-                gzip on;
+            ${plainLocation(`gzip on;
                 gzip_vary on;
                 gzip_comp_level 6;
                 gzip_min_length 1000;
-                gzip_types application/json;
-            }
+                gzip_types application/json;`)}
         }`);
     const answer = await fetch(`http://${front.target}/health/live`);
     const body = await answer.text();
     if (answer.status !== 200) {
         throw new Error(`/health/live answered ${answer.status} ${body}`);
     }
-    const plain = new Process(plainLibfcgi, [plainSocket, String(threads), body],
-        { log: join(plainDir, 'plain.log'), name: 'plain-libfcgi' });
-    // libfcgi takes SIGTERM for itself and waits for its next request.
-    defer(scope, () => plain.stop('SIGKILL'));
-    await plain.ready(() => existsSync(plainSocket), 'a listening socket');
+    const plain = await plainStart(scope, { dir, threads, body });
+    return { ...front, server: await serverOf(voiced), plain: plain.pid, voiced };
+}
+
+// Tools over HTTP, and "hello" of a plain libfcgi program of 32 threads,
+// without gzip. `settings` are voiced's, `tools` the names that HTTP may call.
+export async function toolStack(scope, { settings, tools }) {
+    const voiced = await Voiced.start(scope, { auth: 'none',
+        settings: { ...limits, log: { level: 'warn' }, ...settings } });
+    const dir = makeDir('plain');
+    const front = await nginx(scope, ({ port }) => `
+        ${keptUpstream('voice_http', voiced.socket)}
+        ${keptUpstream('plain', join(dir, 'plain.sock'))}
+        server {
+            listen 127.0.0.1:${port} backlog=4096;
+            access_log off;
+            keepalive_requests 1000000000;
+            voice_model gpt-realtime;
+            voice_http_tools ${tools.join(' ')};
+            location / {
+                include voice_params;
+                fastcgi_pass voice_http;
+            }
+            ${plainLocation('')}
+        }`);
+    const plain = await plainStart(scope, { dir, threads: 32, body: 'hello' });
     return { ...front, server: await serverOf(voiced), plain: plain.pid, voiced };
 }
 
