@@ -17,6 +17,7 @@ api_tool_result_keep(struct api_tool_result *result,
                      const struct tool_answer *answer)
 {
     result->answer = *answer;
+    result->answer.text = NULL;
     if (answer->output != NULL) {
         tool_value_ref(answer->output);
     }
