@@ -190,6 +190,7 @@ tools_start(void)
                                             .max_bytes = 1 << 20};
     struct tool_runner_config runner = {
         .root = "",
+        .threads = 8,
         .max_running = 64,
         .max_waiting = 64,
     };
@@ -259,9 +260,9 @@ rig_stop(void **state)
     gate_destroy(&rig.api.gate);
     tool_runner_close(rig.api.tool_runner);
     assert_true(fcgi_eventually(nothing_left, NULL));
+    tool_runner_destroy(&rig.api.tool_runner);
     loop_stop(rig.loops[0]);
     loop_stop(rig.services);
-    tool_runner_destroy(&rig.api.tool_runner);
     tool_registry_destroy(&rig.api.tools);
     tool_cache_destroy(&rig.cache);
     loop_destroy(&rig.loops[0]);
