@@ -3,6 +3,7 @@
 #include "main/server.h"
 
 #include "api/api_answer.h"
+#include "api/api_tools_stream.h"
 #include "api/router.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -377,7 +378,8 @@ server_is_idle(struct server *server)
             || gate_parked_count(server->gates[i]))
             return false;
     }
-    return session_registry_count(server->sessions) == 0;
+    return session_registry_count(server->sessions) == 0
+           && api_tools_stream_count() == 0;
 }
 
 /* Asked again and again: one that was let in before the drain may still be on
@@ -408,6 +410,16 @@ readers_end(struct server *server)
         return;
     event_bus_close(server->events);
     while (event_bus_reader_count(server->events) && clock_now_ms() < end)
+        usleep(2000);
+}
+
+/* Their tools have ended, what those said last is on its way. */
+static void
+pages_end(void)
+{
+    uint64_t end = clock_now_ms() + READERS_LIMIT_MS;
+
+    while (api_tools_stream_count() && clock_now_ms() < end)
         usleep(2000);
 }
 
@@ -507,6 +519,7 @@ server_destroy(struct server **sp)
     loops_settle(server);
     sessions_end_late(server);
     server_tools_destroy(&server->tools);
+    pages_end();
     if (server->http)
         http_client_close(&server->http);
     server_model_stop(server->model);
