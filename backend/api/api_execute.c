@@ -32,10 +32,10 @@ run(struct gate_request *rq, struct api_context *api, const json_t *arguments)
     struct tool_order order;
 
     if (!json_is_object(arguments)) {
-        refuse(rq, TOOL_INVALID, API_TOOLS_NO_OBJECT);
+        refuse(rq, TOOL_INVALID, API_TOOL_NO_OBJECT);
         return;
     }
-    api_tools_order_init(&order, rq, arguments);
+    api_tool_order_init(&order, rq, arguments);
     api_tool_wait(rq, api, &order, API_TOOL_WEB_APP);
 }
 

@@ -5,8 +5,46 @@
 #include "api/api_wait.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* One share for the order, one for the request. */
+/* --- what a request orders */
+
+static bool
+is_hex(const char *text, size_t digits)
+{
+    return strspn(text, "0123456789abcdef") >= digits;
+}
+
+/* W3C Trace Context: version 00, or a later one's beginning. */
+static const char *
+traceparent_of(struct gate_request *rq)
+{
+    const char *text = gate_param(rq, "HTTP_TRACEPARENT");
+
+    if (text == NULL || strlen(text) != 55 || text[2] != '-' || text[35] != '-'
+        || text[52] != '-' || !is_hex(text, 2) || !is_hex(text + 3, 32)
+        || !is_hex(text + 36, 16) || !is_hex(text + 53, 2)) {
+        return "";
+    }
+    return text;
+}
+
+void
+api_tool_order_init(struct tool_order *order, struct gate_request *rq,
+                    const json_t *arguments)
+{
+    *order = (struct tool_order){
+        .name = api_path_id(rq),
+        .arguments = arguments,
+        .tenant = api_tenant(rq),
+        .session_id = "",
+        .call_id = gate_request_id(rq),
+        .traceparent = traceparent_of(rq),
+    };
+}
+
+/* --- the wait: one share for the order, one for the request */
+
 struct tool_wait {
     struct api_wait *wait;
     struct tool_job *job; /* the request's side alone */

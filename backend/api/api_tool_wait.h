@@ -18,6 +18,12 @@
 /* Longer than any tool may take: the runner answers each order in its time. */
 #define API_TOOL_WAIT_MS 3600000
 
+#define API_TOOL_NO_OBJECT "The arguments must be a JSON object."
+
+/* The order of the request, of the tool that its path names; borrows. */
+void api_tool_order_init(struct tool_order *order, struct gate_request *rq,
+                         const json_t *arguments);
+
 /* rq is gone. The order's loop and wants_pages are unset. */
 void api_tool_wait(struct gate_request *rq, struct api_context *api,
                    const struct tool_order *order, enum api_tool_shape shape);

@@ -63,50 +63,16 @@ api_tools_list(struct gate_request *rq, struct api_context *api)
 
 /* --- one tool */
 
-static bool
-is_hex(const char *text, size_t digits)
-{
-    return strspn(text, "0123456789abcdef") >= digits;
-}
-
-/* W3C Trace Context: version 00, or a later one's beginning. */
-static const char *
-traceparent_of(struct gate_request *rq)
-{
-    const char *text = gate_param(rq, "HTTP_TRACEPARENT");
-
-    if (text == NULL || strlen(text) != 55 || text[2] != '-' || text[35] != '-'
-        || text[52] != '-' || !is_hex(text, 2) || !is_hex(text + 3, 32)
-        || !is_hex(text + 36, 16) || !is_hex(text + 53, 2)) {
-        return "";
-    }
-    return text;
-}
-
-void
-api_tools_order_init(struct tool_order *order, struct gate_request *rq,
-                     const json_t *arguments)
-{
-    *order = (struct tool_order){
-        .name = api_path_id(rq),
-        .arguments = arguments,
-        .tenant = api_tenant(rq),
-        .session_id = "",
-        .call_id = gate_request_id(rq),
-        .traceparent = traceparent_of(rq),
-    };
-}
-
 static void
 run(struct gate_request *rq, struct api_context *api, const json_t *arguments)
 {
     enum api_tools_format format = api_tools_format(rq);
     struct tool_order order;
 
-    api_tools_order_init(&order, rq, arguments);
+    api_tool_order_init(&order, rq, arguments);
     if (!json_is_object(arguments)) {
         const struct tool_answer wrong = api_tool_failure(
-            TOOL_INVALID, "invalid_arguments", API_TOOLS_NO_OBJECT);
+            TOOL_INVALID, "invalid_arguments", API_TOOL_NO_OBJECT);
         api_tool_answer_send(rq, API_TOOL_FULL, &wrong);
     } else if (format != API_TOOLS_ONE) {
         api_tools_stream(rq, api, &order, format);

@@ -21,9 +21,6 @@
 #include "api/api_answer.h"
 
 struct policy;
-struct tool_order;
-
-#define API_TOOLS_NO_OBJECT "The arguments must be a JSON object."
 
 void api_tools_list(struct gate_request *rq, struct api_context *api);
 void api_tools_run(struct gate_request *rq, struct api_context *api);
@@ -32,9 +29,5 @@ void api_tools_run_batch(struct gate_request *rq, struct api_context *api);
 /* The list of what the policy lets through; rq is gone. */
 void api_tools_answer_list(struct gate_request *rq, struct api_context *api,
                            const struct policy *policy);
-
-/* The order of the request, of the tool that its path names; borrows. */
-void api_tools_order_init(struct tool_order *order, struct gate_request *rq,
-                          const json_t *arguments);
 
 #endif

@@ -11,7 +11,6 @@
 
 #include "api/api_tool_answer.h"
 #include "api/api_tool_wait.h"
-#include "api/api_tools.h"
 #include "api/api_wait.h"
 #include "codec/policy.h"
 
@@ -191,8 +190,8 @@ call_order(struct batch_call *call, struct gate_request *rq,
     struct tool_order order;
     int result;
 
-    api_tools_order_init(&order, rq,
-                         call->arguments != NULL ? call->arguments : b->none);
+    api_tool_order_init(&order, rq,
+                        call->arguments != NULL ? call->arguments : b->none);
     order.name = call->name;
     order.call_id = call->id;
     order.lane = &b->lane;
@@ -220,7 +219,7 @@ call_start(struct batch_call *call, struct gate_request *rq,
         call_fail(call, TOOL_UNKNOWN, "unknown_tool",
                   "There is no such tool here.");
     } else if (call->arguments != NULL && !json_is_object(call->arguments)) {
-        call_fail(call, TOOL_INVALID, "invalid_arguments", API_TOOLS_NO_OBJECT);
+        call_fail(call, TOOL_INVALID, "invalid_arguments", API_TOOL_NO_OBJECT);
     } else {
         call_order(call, rq, api);
     }
