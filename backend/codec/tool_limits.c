@@ -67,12 +67,47 @@ sound_bytes(const char *text, size_t bytes)
     return need;
 }
 
+/* How many bytes of the text's begin are plain ASCII but NUL, at least: eight
+ * are looked at together, since nearly all there is is so. */
+static size_t
+ascii_bytes(const char *text, size_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    size_t at = 0;
+    uint64_t eight;
+
+    while (bytes - at >= sizeof(eight)) {
+        memcpy(&eight, text + at, sizeof(eight));
+        if (((eight - ones) | eight) & tops)
+            break;
+        at += sizeof(eight);
+    }
+    return at;
+}
+
+bool
+tool_limits_is_clean(const char *text, size_t bytes)
+{
+    size_t at = ascii_bytes(text, bytes);
+
+    while (at < bytes) {
+        size_t sound = sound_bytes(text + at, bytes - at);
+
+        if (sound == 0)
+            return false;
+        at += sound;
+        at += ascii_bytes(text + at, bytes - at);
+    }
+    return true;
+}
+
 void
 tool_limits_clean(char *text, size_t bytes)
 {
-    size_t at = 0;
-
-    while (at < bytes) {
+    for (size_t at = 0;;) {
+        at += ascii_bytes(text + at, bytes - at);
+        if (at == bytes)
+            return;
         size_t sound = sound_bytes(text + at, bytes - at);
 
         if (sound == 0)
@@ -118,14 +153,29 @@ line_is_shown(const struct tool_lines *l)
     return l->line >= l->cfg.first && !tool_lines_is_full(l);
 }
 
+/* "%6u\t" by hand: there is one a line. */
+static int
+number_write(struct buffer *out, uint64_t number)
+{
+    char text[24] = "                       \t";
+    size_t at = sizeof(text) - 1;
+
+    do {
+        text[--at] = (char) ('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    if (at > sizeof(text) - 7)
+        at = sizeof(text) - 7;
+    return buffer_append(out, text + at, sizeof(text) - at);
+}
+
 static int
 line_begin(struct tool_lines *l)
 {
     l->has_byte = true;
     l->line_begin = l->text.bytes;
-    return l->cfg.numbered && line_is_shown(l)
-               ? buffer_printf(&l->text, "%6" PRIu64 "\t", l->line)
-               : 0;
+    return l->cfg.numbered && line_is_shown(l) ? number_write(&l->text, l->line)
+                                               : 0;
 }
 
 static int
@@ -172,7 +222,14 @@ line_add(struct tool_lines *l, const char *data, size_t bytes)
     size_t shown = 0;
     int result = l->has_byte ? 0 : line_begin(l);
 
-    for (size_t i = 0; i < bytes; i++) {
+    shown = ascii_bytes(data, bytes);
+    if (shown > 0 && l->chars + shown <= l->cfg.max_chars) {
+        l->chars += shown;
+        l->rest = 0;
+    } else {
+        shown = 0;
+    }
+    for (size_t i = shown; i < bytes; i++) {
         l->chars += character_begins(l, data[i]);
         shown += l->chars <= l->cfg.max_chars;
     }

@@ -30,6 +30,8 @@
  * what is no UTF-8 max_bytes. */
 size_t tool_limits_cut(const char *text, size_t bytes, size_t max_bytes);
 
+/* UTF-8 without NUL. */
+bool tool_limits_is_clean(const char *text, size_t bytes);
 /* In place. */
 void tool_limits_clean(char *text, size_t bytes);
 

@@ -2,12 +2,13 @@
 
 #include "service/tool_value.h"
 
+#include "codec/json_text.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #define FIRST_BYTES 1024 /* of a text that grows */
-#define DUMP_FLAGS  (JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY)
 
 struct tool_value *
 tool_value_make(const char *text, size_t bytes)
@@ -74,7 +75,7 @@ tool_value_dump(struct tool_value **vp, const json_t *tree, size_t max_bytes)
     if (!d.value)
         return UV_ENOMEM;
     d.value->bytes = 0;
-    if (json_dump_callback(tree, on_dump, &d, DUMP_FLAGS) != 0) {
+    if (json_text_write(tree, on_dump, &d) != 0) {
         free(d.value);
         return d.error ? d.error : UV_EINVAL;
     }

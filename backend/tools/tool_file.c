@@ -141,19 +141,16 @@ tool_file_number(const struct tool_run *run, const char *name,
 json_t *
 tool_file_text(const char *text, size_t bytes)
 {
-    json_t *value = bytes ? json_stringn(text, bytes) : json_string("");
-
     if (bytes == 0)
-        return value;
-    if (value && !memchr(text, 0, bytes))
-        return value;
-    json_decref(value);
+        return json_string("");
+    if (tool_limits_is_clean(text, bytes))
+        return json_stringn_nocheck(text, bytes);
     char *clean = malloc(bytes + 1);
     if (!clean)
         return NULL;
     memcpy(clean, text, bytes);
     tool_limits_clean(clean, bytes);
-    value = json_stringn(clean, bytes);
+    json_t *value = json_stringn_nocheck(clean, bytes);
     free(clean);
     return value;
 }
