@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SCALAR_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY)
@@ -32,16 +31,17 @@ static int
 put_escape(struct writer *w, char c)
 {
     static const char plain[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
-    const char *found = strchr(plain, c);
-    char text[8];
-    int bytes;
+    static const char digits[] = "0123456789ABCDEF";
+    const char *found = c != '\0' ? strchr(plain, c) : NULL;
+    char text[6] = {'\\', 'u', '0', '0'};
 
-    if (c != '\0' && found != NULL) {
-        bytes = snprintf(text, sizeof(text), "\\%c", names[found - plain]);
-    } else {
-        bytes = snprintf(text, sizeof(text), "\\u%04X", (unsigned char) c);
+    if (found != NULL) {
+        text[1] = names[found - plain];
+        return put(w, text, 2);
     }
-    return put(w, text, (size_t) bytes);
+    text[4] = digits[(unsigned char) c >> 4];
+    text[5] = digits[c & 15];
+    return put(w, text, 6);
 }
 
 static int
