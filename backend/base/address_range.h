@@ -3,7 +3,7 @@
 /*
  * Addresses of IPv4 and IPv6: which are of the public internet, and ranges of
  * those that a configuration names. An IPv6 address that carries one of IPv4
- * (mapped, NAT64, 6to4, Teredo, compatible) is what it carries. Pure.
+ * (mapped, NAT64, 6to4) is as public as what it carries. Pure.
  */
 
 #ifndef VOICE_ADDRESS_RANGE_H

@@ -88,3 +88,21 @@ http_request_origin(const struct http_request *rq)
     curl_url_cleanup(parts);
     return name;
 }
+
+char *
+http_request_redirect(const char *url, const char *location)
+{
+    CURLU *parts = curl_url();
+    char *text = NULL, *to = NULL;
+
+    if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK
+        && curl_url_set(parts, CURLUPART_URL, location, CURLU_URLENCODE)
+               == CURLUE_OK
+        && curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_URL, &text, 0) == CURLUE_OK
+        && url_is_valid(text))
+        to = strdup(text);
+    curl_free(text);
+    curl_url_cleanup(parts);
+    return to;
+}

@@ -20,4 +20,8 @@ bool http_request_is_valid(const struct http_request *rq);
  * it. NULL: no memory. */
 char *http_request_origin(const struct http_request *rq);
 
+/* Where an answer's Location leads from `url` (RFC 3986 5), without fragment;
+ * the caller frees it. NULL: nowhere that could be asked, or no memory. */
+char *http_request_redirect(const char *url, const char *location);
+
 #endif

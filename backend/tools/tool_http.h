@@ -6,7 +6,7 @@
  * as its body runs one and answers {"success":…,"output" or "error":…}. Reached
  * again and again, listed anew each minute, by conditional request where the
  * server gives an ETag. Its tools keep the server's names; which answers of
- * "GET /tools" are understood is said at codec/tool_listing. One request a
+ * "GET /tools" are understood is said at codec/tool_offer. One request a
  * call, on connections that http_client keeps; a failure is told, not tried
  * again, since nobody knows what the tool has done. Lives on the services'
  * loop.

@@ -5,9 +5,9 @@
  * the moment a socket is opened to it, whatever name or redirect led there:
  * what is not public is refused, unless the configuration lets it through; so
  * are ports below 1024 but 80 and 443. HTML becomes readable text, other text
- * UTF-8; anything else is refused before its body is read. At most WEB_BYTES
- * of a page are read. Of the text, `offset` and `limit` bytes a call. Lives on
- * the run's loop; the text is made on the pool.
+ * UTF-8; anything else is refused before its body is read. Of a page no more
+ * is read than WEB_PAGE_BYTES; of its text, a call gives `limit` bytes from
+ * `offset`. Lives on the run's loop; the text is made on the pool.
  */
 
 #ifndef VOICE_TOOL_WEB_H
@@ -17,10 +17,6 @@
 #include "gate/http_client.h"
 #include "tools/tool.h"
 
-#define WEB_BYTES     4194304 /* of a page, inflated */
-#define WEB_REDIRECTS 5       /* followed */
-#define WEB_URL_MAX   4096
-
 struct tool_web_config {
     struct http_client *http;          /* outlives the runs */
     const struct address_range *allow; /* although not public; copied */
@@ -29,7 +25,7 @@ struct tool_web_config {
     uint64_t timeout_ms; /* all of it, redirects too */
 };
 
-/* 0, UV_ENOMEM. */
+/* 0, UV_ENOMEM; UV_EINVAL: timeout_ms is none. */
 int tool_web_create(struct tool **tp, const struct tool_web_config *cfg);
 
 #endif
