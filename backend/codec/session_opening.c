@@ -84,8 +84,8 @@ join(json_t **out, json_t *own, json_t *bound, const struct policy *policy)
 }
 
 /* The same members, the prefix first. Takes *settings. */
-static int
-order(json_t **settings)
+int
+session_opening_order(json_t **settings)
 {
     json_t *ordered = json_object();
     int failed = ordered == NULL;
@@ -124,7 +124,7 @@ session_opening_settings(json_t **out, const struct policy *policy,
     if (!result && settings)
         result = turn_detection_complete(NULL, policy, settings);
     if (!result && settings)
-        result = order(&settings);
+        result = session_opening_order(&settings);
     if (result)
         json_decref(settings);
     else

@@ -51,6 +51,10 @@ int session_opening_vad(json_t **settings, const char *name);
  */
 int session_opening_fit(json_t **settings, const json_t *session);
 
+/* Puts the members that every update begins with in front, after one of them
+ * was changed. 0 or UV_ENOMEM: *settings may be NULL then. */
+int session_opening_order(json_t **settings);
+
 /* The session.update with these settings and this event_id; malloc'ed, given;
  * NULL: no memory. */
 char *session_opening_update(const json_t *settings, const char *event_id);

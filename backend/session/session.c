@@ -509,9 +509,8 @@ upstream_open(struct session *s, const struct session_config *cfg)
         .can_be_lost = cfg->model_can_be_lost && !cfg->intent,
         .max_session_ms = cfg->upstream_cap_ms,
     };
-    int result = session_down_bind(&s->down, cfg->bound_session);
+    int result = session_down_equip(&s->down, cfg);
 
-    s->down.vad = cfg->vad;
     if (!result)
         result = session_upstream_open(&s->link, &upstream, &link_handlers, s);
     if (result) {

@@ -56,6 +56,8 @@ struct session_registry;
 struct session_resume;
 struct event_bus;
 struct tenant_limits;
+struct tool_registry;
+struct tool_runner;
 struct usage;
 
 /* Opens the upstream leg; the server wires offline or remote in. */
@@ -76,6 +78,8 @@ struct session_config {
     struct event_bus *events;     /* may be NULL */
     struct usage *usage;          /* may be NULL */
     struct tenant_limits *limits; /* given a slot of; NULL: none was taken */
+    struct tool_registry *tool_registry; /* these two NULL: no tools */
+    struct tool_runner *tool_runner;
     session_open_model_h *open_model;
     void *open_model_arg;
     uint64_t start_ms;        /* to session.created; 0: SESSION_START_MS */

@@ -2,7 +2,7 @@
 
 /*
  *   model ─► opening ─► stages ─► session_client ─► client
- *              │          settle · usage · levels · filters
+ *              │          settle · usage · levels · tools · filters
  *              └─► session.update (policy, bound session) ─► model
  *   stream full ─► model paused; room again ─► model resumed
  */
@@ -28,12 +28,36 @@ session_down_init(struct session_down *down)
     session_levels_init(&down->levels, down->entry->loop, down->entry->id);
 }
 
-int
-session_down_bind(struct session_down *down, const char *session)
+static const struct session_tools_handlers tools_handlers;
+
+/* A session beside a call leaves the tools to the server's own sideband. */
+static int
+tools_equip(struct session_down *down, const struct session_config *cfg)
 {
-    free(down->bound_session);
-    down->bound_session = session ? strdup(session) : NULL;
-    return session && !down->bound_session ? UV_ENOMEM : 0;
+    const struct session_tools_config tools = {
+        .loop = cfg->loop,
+        .runner = cfg->tool_runner,
+        .registry = cfg->tool_registry,
+        .policy = down->policy,
+        .tenant = down->entry->tenant,
+        .session_id = down->entry->id,
+    };
+
+    if (cfg->call_id || cfg->intent)
+        return 0;
+    return session_tools_create(&down->tools, &tools, &tools_handlers, down);
+}
+
+int
+session_down_equip(struct session_down *down, const struct session_config *cfg)
+{
+    const char *bound = cfg->bound_session;
+
+    down->vad = cfg->vad;
+    down->bound_session = bound ? strdup(bound) : NULL;
+    if (bound && !down->bound_session)
+        return UV_ENOMEM;
+    return tools_equip(down, cfg);
 }
 
 static void
@@ -48,6 +72,7 @@ session_down_close(struct session_down *down)
 {
     down->phase = DOWN_CLOSED;
     bound_free(down);
+    session_tools_close(&down->tools);
     session_filters_deinit(&down->filters);
     session_levels_close(&down->levels, down->handlers->on_gone, down->arg);
 }
@@ -199,6 +224,18 @@ levels_stage(struct session_down *down, struct session_event *e)
     return true;
 }
 
+/* What the client is not shown was a response's all the same. */
+static bool
+tools_stage(struct session_down *down, struct session_event *e)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    if (!down->tools || session_tools_down(down->tools, e, now_ms))
+        return true;
+    session_responses_look(&down->filters.responses, e, now_ms);
+    return false;
+}
+
 /* Also what a later stage keeps from the client is paid for. */
 static bool
 usage_stage(struct session_down *down, struct session_event *e)
@@ -207,8 +244,9 @@ usage_stage(struct session_down *down, struct session_event *e)
     return true;
 }
 
-static session_stage_h *const stages[] = {settle_stage, usage_stage,
-                                          levels_stage, filters_stage};
+static session_stage_h *const stages[] = {
+    settle_stage, usage_stage, levels_stage, tools_stage, filters_stage,
+};
 
 void
 session_down_note_event(struct session_down *down,
@@ -225,6 +263,8 @@ session_down_stirred_ms(const struct session_down *down)
 {
     uint64_t heard_ms = session_client_heard_ms(down->client);
 
+    if (!session_tools_is_quiet(down->tools))
+        return clock_now_ms();
     return heard_ms > down->calm.stirred_ms ? heard_ms : down->calm.stirred_ms;
 }
 
@@ -233,7 +273,7 @@ session_down_is_calm(const struct session_down *down)
 {
     uint64_t now_ms = clock_now_ms();
 
-    return down->phase == DOWN_OPEN
+    return down->phase == DOWN_OPEN && session_tools_is_quiet(down->tools)
            && session_client_queued_bytes(down->client) == 0
            && session_client_heard_ms(down->client) + SESSION_CALM_MS <= now_ms
            && session_calm_holds(&down->calm, now_ms);
@@ -289,6 +329,83 @@ held_release(struct session_down *down)
                                 "too much waits for the model");
 }
 
+/* --- the server's tools */
+
+static int
+on_tools_send(void *arg, const char *json, size_t bytes)
+{
+    struct session_down *down = arg;
+
+    return is_open(down) ? model_link_send(down->link, json, bytes)
+                         : UV_ENOTCONN;
+}
+
+static int
+on_tools_create(void *arg, const char *json, size_t bytes)
+{
+    struct session_down *down = arg;
+    struct realtime_peek peek;
+    int result = on_tools_send(arg, json, bytes);
+
+    if ((!result || result == UV_EAGAIN)
+        && realtime_peek(json, bytes, &peek) == REALTIME_SOUND)
+        session_filters_asked(&down->filters, &peek, clock_now_ms());
+    return result;
+}
+
+static bool
+on_tools_idle(void *arg)
+{
+    struct session_down *down = arg;
+
+    return session_filters_is_idle(&down->filters, clock_now_ms());
+}
+
+static void
+on_tools_hidden(void *arg, const char *item_id)
+{
+    struct session_down *down = arg;
+
+    session_scrub_item(&down->filters.scrub, item_id);
+}
+
+static void
+on_tools_moved(void *arg)
+{
+    struct session_down *down = arg;
+
+    session_filters_block(&down->filters, session_tools_blocks(down->tools));
+    held_release(down);
+}
+
+static const struct session_tools_handlers tools_handlers = {
+    .send = on_tools_send,
+    .create = on_tools_create,
+    .is_idle = on_tools_idle,
+    .on_hidden = on_tools_hidden,
+    .on_moved = on_tools_moved,
+};
+
+enum session_tool_verdict
+session_down_tools(struct session_down *down, const struct realtime_peek *peek,
+                   struct realtime_span text, char **made)
+{
+    enum session_tool_verdict verdict;
+
+    if (!down->tools)
+        return SESSION_TOOL_SEND;
+    verdict = session_tools_up(down->tools, peek, text, made, clock_now_ms());
+    session_filters_block(&down->filters, session_tools_blocks(down->tools));
+    return verdict;
+}
+
+void
+session_down_resume(struct session_down *down)
+{
+    if (down->tools)
+        session_tools_look(down->tools);
+}
+
 static void
 event_pass(struct session_down *down, struct session_event *e)
 {
@@ -341,6 +458,8 @@ opening_make(struct session_down *down, struct session_event *e)
         session_opening_settings(&settings, down->policy, down->bound_session);
     if (!result)
         result = session_opening_vad(&settings, down->vad);
+    if (!result && down->tools)
+        result = session_tools_settings(down->tools, &settings);
     if (!result)
         result = session_opening_fit(&settings, session);
     if (!result && session_client_speaks_opus(down->client))

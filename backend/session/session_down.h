@@ -19,6 +19,7 @@
 #include "session/session_filters.h"
 #include "session/session_levels.h"
 #include "session/session_registry.h"
+#include "session/session_tools.h"
 #include "session/session_turns.h"
 #include "session/session_usage.h"
 
@@ -47,8 +48,9 @@ struct session_down_handlers {
 
 struct session_down {
     const struct policy *policy;
-    const char *vad;     /* a preset's name, a literal; NULL none */
-    char *bound_session; /* owned until session.created; NULL none */
+    const char *vad;             /* a preset's name, a literal; NULL none */
+    struct session_tools *tools; /* the server's; owned; NULL: none */
+    char *bound_session;         /* owned until session.created; NULL none */
     struct session_client *client;
     struct model_link *link;
     struct session_entry *entry;
@@ -67,9 +69,11 @@ struct session_down {
  * the first event. */
 void session_down_init(struct session_down *down);
 
-/* The session bound to the client's minted secret, as JSON text; copied, NULL
- * none. Before the first event. 0 or UV_ENOMEM. */
-int session_down_bind(struct session_down *down, const char *session);
+/* What it is to have besides the policy: the session bound to the client's
+ * minted secret (copied), a preset, the server's tools. Before the first event.
+ * 0 or UV_ENOMEM. */
+int session_down_equip(struct session_down *down,
+                       const struct session_config *cfg);
 
 /* Nothing goes to either leg any more. Once; on_gone follows. */
 void session_down_close(struct session_down *down);
@@ -85,6 +89,15 @@ void session_down_error(struct session_down *down,
 
 /* An event of ours to the client, as the answer of one of its own. */
 void session_down_answer(struct session_down *down, const char *json);
+
+/* A client's event for the model, as session_tools_up. */
+enum session_tool_verdict session_down_tools(struct session_down *down,
+                                             const struct realtime_peek *peek,
+                                             struct realtime_span text,
+                                             char **made);
+
+/* The model takes events again. */
+void session_down_resume(struct session_down *down);
 
 /* The stream has room again. */
 void session_down_writable(struct session_down *down);

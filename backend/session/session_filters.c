@@ -176,6 +176,25 @@ session_filters_sent(struct session_filters *f, const struct session_event *e)
         session_playback_sent(&f->playback, &e->peek);
 }
 
+bool
+session_filters_is_idle(const struct session_filters *f, uint64_t now_ms)
+{
+    return session_responses_is_idle(&f->responses, now_ms);
+}
+
+void
+session_filters_asked(struct session_filters *f,
+                      const struct realtime_peek *peek, uint64_t now_ms)
+{
+    session_responses_asked(&f->responses, peek, now_ms);
+}
+
+void
+session_filters_block(struct session_filters *f, bool blocked)
+{
+    f->responses.blocked = blocked;
+}
+
 const char *
 session_filters_next(struct session_filters *f, size_t *bytes, uint64_t now_ms)
 {
@@ -303,7 +322,7 @@ session_filters_up(struct session_filters *f, const struct realtime_peek *peek,
     out->text = text;
     out->drops = false;
     memset(&out->error, 0, sizeof(out->error));
-    if (session_scrub_is_hidden(peek))
+    if (session_scrub_is_hidden(&f->scrub, peek))
         return hidden_refuse(peek, out);
     switch (peek->type) {
     case REALTIME_ITEM_TRUNCATE:

@@ -51,6 +51,16 @@ void session_filters_sent(struct session_filters *f,
 const char *session_filters_next(struct session_filters *f, size_t *bytes,
                                  uint64_t now_ms);
 
+/* --- a response.create of the gateway's own */
+
+/* No response is made or asked for, and no create of the client's waits. */
+bool session_filters_is_idle(const struct session_filters *f, uint64_t now_ms);
+/* It went out; nobody repeats it. */
+void session_filters_asked(struct session_filters *f,
+                           const struct realtime_peek *peek, uint64_t now_ms);
+/* Creates of the client wait, as behind a response. */
+void session_filters_block(struct session_filters *f, bool blocked);
+
 /* --- up */
 
 enum session_filters_verdict {

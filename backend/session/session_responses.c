@@ -126,7 +126,8 @@ session_responses_create(struct session_responses *r,
                          const struct realtime_peek *peek,
                          struct realtime_span text, uint64_t now_ms)
 {
-    bool waits = r->phase != RESPONSES_IDLE && !is_stale(r, now_ms);
+    bool waits =
+        r->blocked || (r->phase != RESPONSES_IDLE && !is_stale(r, now_ms));
     struct session_create *create;
 
     if (is_beside(peek)) {
@@ -148,6 +149,21 @@ session_responses_create(struct session_responses *r,
     }
     asked_enter(r, create, now_ms);
     return RESPONSES_SEND;
+}
+
+void
+session_responses_asked(struct session_responses *r,
+                        const struct realtime_peek *peek, uint64_t now_ms)
+{
+    const struct realtime_span nothing = {"", 0};
+
+    asked_enter(r, create_make(peek, nothing), now_ms);
+}
+
+bool
+session_responses_is_idle(const struct session_responses *r, uint64_t now_ms)
+{
+    return !r->first && (r->phase == RESPONSES_IDLE || is_stale(r, now_ms));
 }
 
 enum session_responses_verdict
@@ -306,7 +322,7 @@ const char *
 session_responses_next(struct session_responses *r, size_t *bytes,
                        uint64_t now_ms)
 {
-    if (r->phase != RESPONSES_IDLE || !r->first)
+    if (r->blocked || r->phase != RESPONSES_IDLE || !r->first)
         return NULL;
     struct session_create *create = held_pop(r);
     asked_enter(r, create, now_ms);

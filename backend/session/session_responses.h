@@ -45,9 +45,10 @@ struct session_responses {
     struct session_create *first; /* those that wait */
     unsigned held;
     size_t held_bytes;
-    unsigned beside_asked;               /* out of band */
-    unsigned beside;                     /* out of band, running */
-    uint64_t heard_ms;                   /* of the present response */
+    unsigned beside_asked; /* out of band */
+    unsigned beside;       /* out of band, running */
+    uint64_t heard_ms;     /* of the present response */
+    bool blocked;          /* creates wait for something else too */
     char id[SESSION_RESPONSES_ID_BYTES]; /* of the running one, "" unknown */
 };
 
@@ -66,6 +67,14 @@ enum session_responses_verdict
 session_responses_create(struct session_responses *r,
                          const struct realtime_peek *peek,
                          struct realtime_span text, uint64_t now_ms);
+
+/* A response.create of the gateway itself, sent while all was idle: it is
+ * awaited like another, and not sent again. */
+void session_responses_asked(struct session_responses *r,
+                             const struct realtime_peek *peek, uint64_t now_ms);
+/* Nothing is made, asked for, or waits. */
+bool session_responses_is_idle(const struct session_responses *r,
+                               uint64_t now_ms);
 
 /* A client's response.cancel: RESPONSES_SEND or RESPONSES_SWALLOW. When it
  * meets the present response, *drops says that what waits goes too. */

@@ -37,6 +37,7 @@ session_scrub_deinit(struct session_scrub *s)
 {
     free(s->bound);
     s->bound = NULL;
+    session_hidden_destroy(&s->hidden);
 }
 
 /* The text to hide, NULL none. */
@@ -207,34 +208,44 @@ response_scrub(const struct session_scrub *s, json_t *event)
 /* --- items */
 
 static bool
-is_own_item(const char *id)
+is_own_item(const struct session_scrub *s, const char *id)
 {
     return id
-           && strncmp(id, SESSION_SCRUB_ITEM, sizeof(SESSION_SCRUB_ITEM) - 1)
-                  == 0;
+           && (strncmp(id, SESSION_SCRUB_ITEM, sizeof(SESSION_SCRUB_ITEM) - 1)
+                   == 0
+               || session_hidden_has(s->hidden, id));
 }
 
+/* Most ids are plain, and no longer than one that could be noted. */
 static bool
-is_own_span(struct realtime_span span)
+is_own_span(const struct session_scrub *s, struct realtime_span span)
 {
-    const size_t bytes = sizeof(SESSION_SCRUB_ITEM) - 1;
+    char id[SESSION_HIDDEN_ID_BYTES];
 
     if (!span.text || span.bytes < 2)
         return false;
-    if (memchr(span.text, '\\', span.bytes)) {
-        json_t *text = json_loadb(span.text, span.bytes, JSON_DECODE_ANY, NULL);
-        bool own = is_own_item(json_string_value(text));
-        json_decref(text);
-        return own;
+    if (span.bytes - 2 < sizeof(id) && !memchr(span.text, '\\', span.bytes)) {
+        memcpy(id, span.text + 1, span.bytes - 2);
+        id[span.bytes - 2] = 0;
+        return is_own_item(s, id);
     }
-    return span.bytes - 2 >= bytes
-           && memcmp(span.text + 1, SESSION_SCRUB_ITEM, bytes) == 0;
+    json_t *text = json_loadb(span.text, span.bytes, JSON_DECODE_ANY, NULL);
+    bool own = is_own_item(s, json_string_value(text));
+    json_decref(text);
+    return own;
+}
+
+void
+session_scrub_item(struct session_scrub *s, const char *item_id)
+{
+    session_hidden_add(&s->hidden, item_id); /* shown, if it can't be */
 }
 
 bool
-session_scrub_is_hidden(const struct realtime_peek *peek)
+session_scrub_is_hidden(const struct session_scrub *s,
+                        const struct realtime_peek *peek)
 {
-    return is_own_span(peek->value[REALTIME_KEY_ITEM_ID]);
+    return is_own_span(s, peek->value[REALTIME_KEY_ITEM_ID]);
 }
 
 static void
@@ -255,9 +266,9 @@ item_scrub(struct session_scrub *s, struct session_event *e)
 
     if (!event)
         return SCRUB_FAILED;
-    if (is_own_item(id))
+    if (is_own_item(s, id))
         return SCRUB_HIDE;
-    if (is_own_span(e->peek.value[REALTIME_KEY_PREVIOUS_ITEM_ID]))
+    if (is_own_span(s, e->peek.value[REALTIME_KEY_PREVIOUS_ITEM_ID]))
         changed = member_put(event, "previous_item_id",
                              s->last_item[0] ? json_string(s->last_item)
                                              : json_null());
@@ -297,7 +308,7 @@ session_scrub_look(struct session_scrub *s, struct session_event *e)
         return item_scrub(s, e);
     case REALTIME_ITEM_DELETED:
     case REALTIME_ITEM_TRUNCATED:
-        return session_scrub_is_hidden(&e->peek) ? SCRUB_HIDE : SCRUB_SHOW;
+        return session_scrub_is_hidden(s, &e->peek) ? SCRUB_HIDE : SCRUB_SHOW;
     case REALTIME_SESSION_CREATED:
     case REALTIME_SESSION_UPDATED:
     case REALTIME_RESPONSE_CREATED:

@@ -4,10 +4,10 @@
  * What of a session is the server's own and never shown to the client:
  * instructions of the policy (and of a bound session that the client may not
  * change), tools and prompt that came with it, items that the gateway itself
- * put into the conversation, the upstream's name for the session. The client
- * sees what it said itself: its own instructions, "" without any. Looks at
- * every event that can show them, errors that quote included. Pure; embedded
- * in the session.
+ * put into the conversation, calls of the server's tools, the upstream's name
+ * for the session. The client sees what it said itself: its own instructions,
+ * "" without any. Looks at every event that can show them, errors that quote
+ * included. Pure; embedded in the session.
  *
  * A server may have trimmed or altered a text: where it can't be told apart
  * surely what is whose, nothing is shown.
@@ -18,6 +18,7 @@
 
 #include "codec/policy.h"
 #include "session/session_event.h"
+#include "session/session_hidden.h"
 
 #include <stdbool.h>
 
@@ -32,6 +33,7 @@ struct session_scrub {
                                     owned; NULL: the policy's, if any */
     bool client_has_said;        /* it has put others in their place */
     char last_item[SESSION_SCRUB_ID_BYTES]; /* that the client knows of */
+    struct session_hidden *hidden;          /* items; NULL: none yet */
 };
 
 /* The caller has zeroed *s and set policy and id. Notes what of the opening's
@@ -43,8 +45,12 @@ void session_scrub_deinit(struct session_scrub *s);
 void session_scrub_said(struct session_scrub *s,
                         const struct realtime_peek *update);
 
+/* This item is not for the client. */
+void session_scrub_item(struct session_scrub *s, const char *item_id);
+
 /* Whether a client's event names an item that is not for it. */
-bool session_scrub_is_hidden(const struct realtime_peek *peek);
+bool session_scrub_is_hidden(const struct session_scrub *s,
+                             const struct realtime_peek *peek);
 
 enum session_scrub_verdict {
     SCRUB_SHOW,

@@ -3,7 +3,7 @@
 /*
  *   client ─► peek ─► size ─► waiting (model not ready, or behind others)
  *               │       │        │
- *               │       │        └─► policy ─► filters ─► model_link ─► model
+ *               │       │        └─► policy ─► tools ─► filters ─► model_link
  *               └───────┴────────────────┴──────────┴─► error event ─► client
  *   model full, or much waiting ─► client paused
  */
@@ -147,9 +147,9 @@ creates_drop(struct session_up *up)
     }
 }
 
-/* What the policy lets through. */
+/* What the policy lets through and is the client's to say of tools. */
 static void
-event_filter(struct session_up *up, const struct realtime_peek *peek,
+filters_pass(struct session_up *up, const struct realtime_peek *peek,
              const char *text, size_t bytes)
 {
     const struct realtime_span span = {text, bytes};
@@ -172,6 +172,35 @@ event_filter(struct session_up *up, const struct realtime_peek *peek,
     }
     if (out.drops)
         creates_drop(up);
+}
+
+static void
+event_filter(struct session_up *up, const struct realtime_peek *peek,
+             const char *text, size_t bytes)
+{
+    const struct realtime_span span = {text, bytes};
+    const struct realtime_error error = {
+        .code = "invalid_value",
+        .message = "The call is not one that a client answers.",
+        .param = "item.call_id",
+        .event_id = peek->value[REALTIME_KEY_EVENT_ID],
+    };
+    char *made = NULL;
+
+    switch (session_down_tools(up->down, peek, span, &made)) {
+    case SESSION_TOOL_SEND:
+        filters_pass(up, peek, text, bytes);
+        break;
+    case SESSION_TOOL_CHANGED:
+        filters_pass(up, peek, made, strlen(made));
+        free(made);
+        break;
+    case SESSION_TOOL_REFUSE:
+        session_down_error(up->down, &error);
+        break;
+    default:
+        fail(up, END_OVERLOADED, "no memory");
+    }
 }
 
 static void
@@ -298,6 +327,7 @@ session_up_writable(struct session_up *up)
     up->model_full = false;
     if (up->phase == UP_OPEN)
         waiting_flush(up);
+    session_down_resume(up->down);
 }
 
 void
