@@ -17,6 +17,7 @@
 #include "session/session_calm.h"
 #include "session/session_registry.h"
 #include "session/session_summary.h"
+#include "session/session_tools.h"
 #include "session/session_usage.h"
 
 #include <inttypes.h>
@@ -66,7 +67,8 @@ struct session_call {
     uv_timer_t timer;
     struct call *call; /* owns; a copy */
     const struct policy *policy;
-    struct model_link *link; /* NULL between two */
+    struct model_link *link;     /* NULL between two */
+    struct session_tools *tools; /* NULL: none */
     struct session_calm calm;
     struct session_usage usage;
     enum call_state state;
@@ -172,6 +174,7 @@ finish(struct session_call *s, enum call_fate fate,
     LOG(INFO, s->id, "event=session_end reason=%s why=\"%s\"", fate_text(s),
         clean);
     uv_close((uv_handle_t *) &s->timer, on_timer_closed);
+    session_tools_close(&s->tools);
     if (s->link)
         model_link_close(s->link);
 }
@@ -251,7 +254,8 @@ on_link_closed(void *arg, uint16_t code, const char *reason)
 }
 
 /* What its maker asked for is in the call already, but not with every provider
- * whole: a token of Azure's is bound to less. */
+ * whole: a token of Azure's is bound to less. A call of somebody else's making
+ * was told. */
 static void
 session_tell(struct session_call *s)
 {
@@ -259,14 +263,16 @@ session_tell(struct session_call *s)
     int result =
         session_opening_settings(&settings, s->policy, s->call->info.session);
 
-    s->made = false;
-    if (!result && settings) {
+    if (!result && s->tools)
+        result = session_tools_settings(s->tools, &settings);
+    if (!result && settings && s->made) {
         char *update = session_opening_update(settings, s->id);
         result = update ? model_link_send(s->link, update, strlen(update))
                         : UV_ENOMEM;
         free(update);
     }
     json_decref(settings);
+    s->made = false;
     if (result && result != UV_EAGAIN)
         LOG(WARN, s->id, "event=session_not_told error=\"%s\"",
             uv_strerror(result));
@@ -286,8 +292,10 @@ on_attached(struct session_call *s)
     memset(&s->calm, 0, sizeof(s->calm));
     LOG(INFO, s->id, "event=call_attached call=%s upstream=%s",
         s->call->info.id, model_link_name(s->link));
-    if (s->made)
+    if (s->attaches == 1)
         session_tell(s);
+    else if (s->tools)
+        session_tools_missed(s->tools);
 }
 
 /* Of ours there is one that can fail: the session.update. */
@@ -309,12 +317,14 @@ on_error(struct session_call *s, const char *json, size_t bytes)
 
 /* The observers read the same event as those of a client do. */
 static void
-usage_count(struct session_call *s, const char *json, size_t bytes)
+observers_tell(struct session_call *s, const char *json, size_t bytes)
 {
     struct session_event e;
 
     if (session_event_open(&e, json, bytes) == 0) {
         session_usage_down(&s->usage, &e);
+        if (s->tools)
+            session_tools_down(s->tools, &e, s->stir_ms);
         session_event_close(&e);
     }
 }
@@ -340,14 +350,45 @@ on_link_event(void *arg, const char *json, size_t bytes)
         on_error(s, json, bytes);
     else if (type == REALTIME_RESPONSE_DONE)
         s->turns++;
-    usage_count(s, json, bytes);
+    observers_tell(s, json, bytes);
 }
 
-/* All that is ever sent is one update. */
 static void
 on_link_writable(void *arg)
 {
-    (void) arg;
+    struct session_call *s = arg;
+
+    if (s->tools)
+        session_tools_look(s->tools);
+}
+
+static int
+on_tools_send(void *arg, const char *json, size_t bytes)
+{
+    struct session_call *s = arg;
+
+    return s->state == CALL_LIVE ? model_link_send(s->link, json, bytes)
+                                 : UV_ENOTCONN;
+}
+
+/* The caller has the model's word for word: nothing can be hidden from it. */
+static void
+tools_open(struct session_call *s)
+{
+    static const struct session_tools_handlers handlers = {.send =
+                                                               on_tools_send};
+    const struct session_tools_config tools = {
+        .loop = s->entry.loop,
+        .runner = s->cfg.tool_runner,
+        .registry = s->cfg.tool_registry,
+        .policy = s->policy,
+        .beside = true,
+        .tenant = s->entry.tenant,
+        .session_id = s->id,
+    };
+
+    if (session_tools_create(&s->tools, &tools, &handlers, s))
+        LOG(WARN, s->id, "event=tools_missing error=\"no memory\"");
 }
 
 static const struct model_link_handlers link_handlers = {
@@ -383,6 +424,13 @@ link_open(struct session_call *s)
 
 /* --- looking after it */
 
+static bool
+is_calm(const struct session_call *s, uint64_t now_ms)
+{
+    return session_calm_holds(&s->calm, now_ms)
+           && session_tools_is_quiet(s->tools);
+}
+
 /* Whether the call is still ours to keep; false: it is over here. */
 static bool
 standing_check(struct session_call *s, uint64_t now_ms)
@@ -394,7 +442,7 @@ standing_check(struct session_call *s, uint64_t now_ms)
     case CALL_WANTED:
         if (!s->wanted_ms)
             s->wanted_ms = now_ms;
-        if (s->state == CALL_LIVE && !session_calm_holds(&s->calm, now_ms)
+        if (s->state == CALL_LIVE && !is_calm(s, now_ms)
             && now_ms - s->wanted_ms < SESSION_CALL_GIVE_MS)
             return true;
         finish(s, FATE_RELEASE, END_DRAINED, "another process takes it over");
@@ -460,6 +508,7 @@ on_start(struct loop_task *task, void *arg)
                    SESSION_CALL_LOOK_MS);
     if (s->made)
         session_publish(s->cfg.events, &s->entry, "session_start", NULL);
+    tools_open(s);
     link_open(s);
 }
 

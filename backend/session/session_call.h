@@ -4,8 +4,9 @@
  * The server's own sideband on a call whose audio goes past us (WebRTC, SIP):
  * a session without a client leg. Lives on one loop. Opens a model_link with
  * the call's id, tells a call that was just made what its session is to be,
- * counts the usage, comes back when the link is lost, and ends with the call.
- * The same call has the same session id, whichever instance keeps it.
+ * runs the server's tools, counts the usage, comes back when the link is lost,
+ * and ends with the call. The same call has the same session id, whichever
+ * instance keeps it.
  *
  *   provider ─► model_link ─► session_call ─► usage, events, log
  *   provider ◄─ model_link ◄─ session.update (policy, what its maker asked for)
@@ -35,8 +36,10 @@ struct session_call_config {
     struct session_registry *registry;
     struct event_bus *events; /* may be NULL */
     struct calls *calls;
-    struct usage *usage;          /* may be NULL */
-    struct tenant_limits *limits; /* may be NULL */
+    struct usage *usage;                 /* may be NULL */
+    struct tenant_limits *limits;        /* may be NULL */
+    struct tool_registry *tool_registry; /* these two NULL: no tools */
+    struct tool_runner *tool_runner;
     session_open_model_h *open_model;
     void *open_model_arg;
     /* Ends the call at its provider, for a limit of ours; on the loop. */

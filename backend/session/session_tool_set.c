@@ -104,6 +104,46 @@ session_tool_set_lay(struct session_tool_set *set, json_t *session, bool begins)
     return failed ? UV_ENOMEM : 1;
 }
 
+/* A provider may add to a definition; its words stay. */
+static bool
+is_our_word(const struct session_tool_set *set, const json_t *definition)
+{
+    const char *name = name_of(definition);
+    const json_t *place = name ? json_object_get(set->names, name) : NULL;
+    const json_t *own =
+        json_array_get(set->server, (size_t) json_integer_value(place));
+
+    return place
+           && json_equal(json_object_get(own, "description"),
+                         json_object_get(definition, "description"));
+}
+
+json_t *
+session_tool_set_restore(struct session_tool_set *set, const json_t *session)
+{
+    const json_t *shown = json_object_get(session, "tools");
+    json_t *next = json_object(), *own = json_array();
+    json_t *definition, *tools = NULL;
+    size_t index, there = 0, wanted = 0;
+
+    json_array_foreach(shown, index, definition)
+    {
+        if (is_our_word(set, definition))
+            there++;
+        else
+            json_array_append(own, definition);
+    }
+    json_object_set(next, "tools", own);
+    if (session_tool_set_lay(set, next, true) == 1) {
+        tools = json_object_get(next, "tools");
+        wanted = json_array_size(tools) - json_array_size(own);
+    }
+    tools = there < wanted ? json_incref(tools) : NULL;
+    json_decref(own);
+    json_decref(next);
+    return tools;
+}
+
 int
 session_tool_set_guard(const struct session_tool_set *set, json_t *response)
 {

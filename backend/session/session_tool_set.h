@@ -51,4 +51,13 @@ int session_tool_set_guard(const struct session_tool_set *set,
  * changed it. */
 bool session_tool_set_hide(const struct session_tool_set *set, json_t *session);
 
+/*
+ * Somebody else than us tells the model its tools, and this is the session
+ * that came of it: what is not the server's own word is declared by the client.
+ * When tools of the server's are gone, what the model should be told instead,
+ * given; else NULL.
+ */
+json_t *session_tool_set_restore(struct session_tool_set *set,
+                                 const json_t *session);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "session/session_tool_texts.h"
 
+#include "codec/session_opening.h"
 #include "gate/crypto.h"
 #include "service/tool_runner.h"
 #include "session/session_scrub.h"
@@ -105,6 +106,20 @@ session_tool_text_late(struct session_tool_call *call, char **output)
         free(text);
         text = NULL;
     }
+    return text;
+}
+
+char *
+session_tool_text_update(json_t *tools)
+{
+    char id[CRYPTO_ID_BYTES];
+    json_t *session =
+        json_pack("{s:s, s:O}", "type", "realtime", "tools", tools);
+    char *text;
+
+    crypto_id(SESSION_TOOL_ITEM, id);
+    text = session ? session_opening_update(session, id) : NULL;
+    json_decref(session);
     return text;
 }
 

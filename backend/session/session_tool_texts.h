@@ -26,6 +26,9 @@ char *session_tool_text_item(struct session_tool_call *call);
 /* The late result: an item that calls, and *output, the one that answers. */
 char *session_tool_text_late(struct session_tool_call *call, char **output);
 
+/* A session.update with these tools. */
+char *session_tool_text_update(json_t *tools);
+
 /* A response.create. `silent`: without tools; `progress`: in which the model
  * only tells of that, NULL none. */
 char *session_tool_text_create(bool silent, const char *progress);

@@ -23,6 +23,8 @@ session_tool_watch_deinit(struct session_tool_watch *w)
 {
     session_tool_calls_deinit(&w->calls);
     session_tool_set_deinit(&w->set);
+    json_decref(w->restore);
+    w->restore = NULL;
 }
 
 static const char *
@@ -212,15 +214,26 @@ on_error(struct session_tool_watch *w, struct session_event *e)
     return false;
 }
 
+static void
+on_session(struct session_tool_watch *w, struct session_event *e)
+{
+    json_t *session = json_object_get(session_event_tree(e), "session");
+
+    if (w->restores && json_is_array(json_object_get(session, "tools"))) {
+        json_decref(w->restore);
+        w->restore = session_tool_set_restore(&w->set, session);
+    }
+    if (session_tool_set_hide(&w->set, session))
+        session_event_touch(e);
+}
+
 static bool
 event_read(struct session_tool_watch *w, struct session_event *e)
 {
     switch (e->type) {
     case REALTIME_SESSION_CREATED:
     case REALTIME_SESSION_UPDATED:
-        if (session_tool_set_hide(
-                &w->set, json_object_get(session_event_tree(e), "session")))
-            session_event_touch(e);
+        on_session(w, e);
         return true;
     case REALTIME_OUTPUT_ITEM_ADDED:
     case REALTIME_OUTPUT_ITEM_DONE:

@@ -26,6 +26,8 @@ struct session_tool_watch {
     struct session_tool_turn turn;
     struct session_tool_calls calls;
     const char *log_id; /* borrowed */
+    bool restores;      /* a client tells the model its tools past us */
+    json_t *restore; /* the tools that the model should be told; owned; NULL */
     /* An item that is not for the client; may be NULL. */
     void (*on_hidden)(void *arg, const char *item_id);
     void *arg;

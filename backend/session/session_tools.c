@@ -43,6 +43,7 @@ struct session_tools {
     struct loop_task task;
     struct loop_timer *timer;
     bool queued; /* the task is */
+    unsigned restores;
 };
 
 /* --- life */
@@ -117,6 +118,7 @@ session_tools_create(struct session_tools **tp,
     t->arg = arg;
     t->task = (struct loop_task){.run = on_flush, .arg = t};
     t->watch.log_id = cfg->session_id;
+    t->watch.restores = cfg->beside;
     t->watch.on_hidden = on_hidden;
     t->watch.arg = t;
     session_tool_watch_init(&t->watch);
@@ -414,6 +416,23 @@ progress_send(struct session_tools *t, struct session_tool_call *call,
     return result;
 }
 
+/* Both would go on for ever, if the other one amends it too. */
+static int
+restore_send(struct session_tools *t)
+{
+    json_t *tools = t->watch.restore;
+    int result = 0;
+
+    if (t->restores < SESSION_TOOLS_RESTORES)
+        result = text_send(t, session_tool_text_update(tools), false);
+    if (result)
+        return result;
+    t->restores++;
+    json_decref(tools);
+    t->watch.restore = NULL;
+    return 0;
+}
+
 static bool
 is_free(const struct session_tools *t, uint64_t now_ms, uint64_t *wait_ms)
 {
@@ -429,6 +448,8 @@ step(struct session_tools *t, uint64_t now_ms)
     struct session_tool_call *call;
     uint64_t wait_ms;
 
+    if (t->watch.restore)
+        return restore_send(t);
     switch (session_tool_calls_next(
         &t->watch.calls, is_free(t, now_ms, &wait_ms), now_ms, &call)) {
     case TOOL_ACT_RUN:
@@ -484,14 +505,19 @@ on_flush(struct loop_task *task, void *arg)
 
 /* --- events */
 
+static bool
+has_work(const struct session_tools *t)
+{
+    return t->watch.restore || !session_tool_calls_is_quiet(&t->watch.calls);
+}
+
 bool
 session_tools_down(struct session_tools *t, struct session_event *e,
                    uint64_t now_ms)
 {
     bool shown = session_tool_watch_down(&t->watch, e, now_ms);
 
-    if (e->type != REALTIME_OUTPUT_AUDIO_DELTA
-        && !session_tool_calls_is_quiet(&t->watch.calls))
+    if (e->type != REALTIME_OUTPUT_AUDIO_DELTA && has_work(t))
         flush_later(t);
     return shown;
 }
@@ -503,8 +529,7 @@ session_tools_up(struct session_tools *t, const struct realtime_peek *peek,
     enum session_tool_verdict verdict =
         session_tool_watch_up(&t->watch, peek, text, made, now_ms);
 
-    if (peek->type != REALTIME_AUDIO_APPEND
-        && !session_tool_calls_is_quiet(&t->watch.calls))
+    if (peek->type != REALTIME_AUDIO_APPEND && has_work(t))
         flush_later(t);
     return verdict;
 }
@@ -512,7 +537,7 @@ session_tools_up(struct session_tools *t, const struct realtime_peek *peek,
 void
 session_tools_look(struct session_tools *t)
 {
-    if (!session_tool_calls_is_quiet(&t->watch.calls))
+    if (has_work(t))
         flush_later(t);
 }
 

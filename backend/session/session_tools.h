@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #define SESSION_TOOLS_RETRY_MS    200 /* the model took nothing */
+#define SESSION_TOOLS_RESTORES    8 /* as often a client's update is amended */
 #define SESSION_TOOLS_CANCEL_NAME "cancel_current_task" /* done here */
 
 struct session_tools;
@@ -38,6 +39,7 @@ struct session_tools_config {
     struct tool_runner *runner;
     struct tool_registry *registry;
     const struct policy *policy;
+    bool beside;            /* the client speaks to the model past us: a call */
     const char *tenant;     /* "" = default */
     const char *session_id; /* borrowed for life, as all texts */
 };
@@ -68,7 +70,7 @@ int session_tools_create(struct session_tools **tp,
 void session_tools_close(struct session_tools **tp);
 
 /* Lays the tools into the settings that the model is told at the start. NULL
- * settings: there were none; 0 or UV_ENOMEM. */
+ * settings: there were none. 0 or UV_ENOMEM. */
 int session_tools_settings(struct session_tools *t, json_t **settings);
 
 /* An event of the model, changed for the client. false: it is not for the
