@@ -435,6 +435,8 @@ session_of(const struct connect *c, struct loop *loop)
         .events = api->events,
         .usage = api->usage,
         .limits = api->limits,
+        .tool_registry = api->tools,
+        .tool_runner = api->tool_runner,
         .open_model = api->open_model,
         .open_model_arg = api->open_model_arg,
         .upstreams = (const char *const *) c->policy->upstream.items,
