@@ -350,6 +350,8 @@ start(struct rig *rig, int (*start_h)(const struct session_config *))
         .policy = rig->policy,
         .bound_session = rig->bound_session,
         .registry = rig->registry,
+        .tool_registry = rig->tools,
+        .tool_runner = rig->runner,
         .open_model = model_open,
         .open_model_arg = &rig->model,
         .max_message_bytes = MESSAGE_MAX,

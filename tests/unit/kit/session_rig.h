@@ -44,7 +44,9 @@ struct rig {
     struct loop *loop;
     struct session_registry *registry;
     const struct policy *policy;
-    const char *bound_session; /* for rig_session_start; NULL none */
+    const char *bound_session;   /* for rig_session_start; NULL none */
+    struct tool_registry *tools; /* likewise, and the next */
+    struct tool_runner *runner;
     struct rig_model model;
     int fd;     /* the client's end, -1 once closed */
     bool reads; /* the client takes what comes */
