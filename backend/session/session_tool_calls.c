@@ -274,27 +274,17 @@ session_tool_calls_progress(struct session_tool_calls *c, unsigned serial,
         snprintf(call->message, sizeof(call->message), "%s", message);
 }
 
-unsigned
-session_tool_calls_cancel_others(struct session_tool_calls *c, unsigned serial,
-                                 void (*name)(void *arg, const char *name),
-                                 void *arg)
+void
+session_tool_calls_dropped(struct session_tool_calls *c, unsigned serial)
 {
-    struct session_tool_call *call;
-    unsigned count = 0;
+    struct session_tool_call *call = session_tool_table_job(&c->table, serial);
 
-    for (call = c->table.first; call; call = call->next) {
-        bool waits = !call->foreign && call->state == TOOL_CALL_READY;
-        if (call->serial == serial || call->unwanted
-            || !(call->has_job || waits))
-            continue;
-        count++;
-        name(arg, call->name);
-        if (call->is_long)
-            call->unwanted = true;
-        else
-            call_cancel(call, CANCELLED);
-    }
-    return count;
+    if (!call)
+        return;
+    call->has_job = false;
+    if (!call->is_long)
+        session_tool_call_fail(call, "cancelled", CANCELLED);
+    session_tool_table_trim(&c->table);
 }
 
 /* --- what is to be done */

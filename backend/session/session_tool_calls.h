@@ -85,11 +85,8 @@ void session_tool_calls_acknowledged(struct session_tool_calls *c,
 /* How far it is, in words; copied. */
 void session_tool_calls_progress(struct session_tool_calls *c, unsigned serial,
                                  const char *message);
-/* Cancels all that run but this one. How many. `names`: called for each. */
-unsigned
-session_tool_calls_cancel_others(struct session_tool_calls *c, unsigned serial,
-                                 void (*name)(void *arg, const char *name),
-                                 void *arg);
+/* Somebody cancelled it: that is the output, unless it had its first word. */
+void session_tool_calls_dropped(struct session_tool_calls *c, unsigned serial);
 
 /* --- what is to be done */
 

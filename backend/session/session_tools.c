@@ -227,8 +227,12 @@ on_job_done(void *arg, const struct tool_answer *answer)
             tools_free(t);
         return;
     }
-    char *text = answer_text(answer);
-    session_tool_calls_done(&t->watch.calls, serial, &text);
+    if (answer->ending == TOOL_CANCELLED) {
+        session_tool_calls_dropped(&t->watch.calls, serial);
+    } else {
+        char *text = answer_text(answer);
+        session_tool_calls_done(&t->watch.calls, serial, &text);
+    }
     flush_later(t);
 }
 
@@ -291,37 +295,12 @@ call_order(struct session_tools *t, struct session_tool_call *call,
 }
 
 static void
-on_cancelled_name(void *arg, const char *name)
-{
-    json_array_append_new(arg, json_string(name));
-}
-
-/* The session's own: no run of it could tell its calls from itself. */
-static void
-others_cancel(struct session_tools *t, struct session_tool_call *call)
-{
-    json_t *names = json_array();
-    unsigned count = session_tool_calls_cancel_others(
-        &t->watch.calls, call->serial, on_cancelled_name, names);
-    json_t *output = json_pack("{s:b, s:i, s:o}", "cancelled", count > 0,
-                               "count", (int) count, "tools", names);
-    char *text = output ? json_dumps(output, JSON_COMPACT) : NULL;
-
-    json_decref(output);
-    session_tool_call_finish(call, &text);
-}
-
-static void
 call_run(struct session_tools *t, struct session_tool_call *call)
 {
     json_t *arguments;
 
     if (t->watch.turn.chain > SESSION_TOOL_CALLS_CHAIN) {
         session_tool_call_fail(call, "busy", CHAIN_TEXT);
-        return;
-    }
-    if (strcmp(call->name, SESSION_TOOLS_CANCEL_NAME) == 0) {
-        others_cancel(t, call);
         return;
     }
     arguments = session_tool_text_arguments(call->arguments);

@@ -26,9 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SESSION_TOOLS_RETRY_MS    200 /* the model took nothing */
-#define SESSION_TOOLS_RESTORES    8 /* as often a client's update is amended */
-#define SESSION_TOOLS_CANCEL_NAME "cancel_current_task" /* done here */
+#define SESSION_TOOLS_RETRY_MS 200 /* the model took nothing */
+#define SESSION_TOOLS_RESTORES 8   /* as often a client's update is amended */
 
 struct session_tools;
 struct tool_registry;

@@ -878,18 +878,12 @@ test_long_tool_done_before_its_first_word_went(void **state)
     kit_close(&k);
 }
 
+/* By cancel_current_task, or over HTTP. */
 static void
-on_name(void *arg, const char *name)
-{
-    note(arg, 64, name, NULL);
-}
-
-static void
-test_cancel_others(void **state)
+test_cancelled_by_others(void **state)
 {
     struct kit k;
-    char names[64] = "";
-    char *text = strdup("started"), *out = strdup("stopped");
+    char *text = strdup("started");
 
     (void) state;
     kit_open(&k);
@@ -897,24 +891,18 @@ test_cancel_others(void **state)
     session_tool_calls_acknowledged(&k.w.calls, serial_of(&k, "long"), &text);
     called(&k, "r1", "short", "beta");
     flush(&k);
+    session_tool_calls_dropped(&k.w.calls, serial_of(&k, "long"));
+    session_tool_calls_dropped(&k.w.calls, serial_of(&k, "short"));
     ended(&k, "r1", "completed");
-    created(&k, "r2");
-    called(&k, "r2", "stop", "alpha");
     flush(&k);
-    assert_int_equal(session_tool_calls_cancel_others(
-                         &k.w.calls, serial_of(&k, "stop"), on_name, names),
-                     2);
-    assert_string_equal(names, "alpha beta ");
-    session_tool_calls_done(&k.w.calls, serial_of(&k, "stop"), &out);
-    ended(&k, "r2", "completed");
-    flush(&k);
-    assert_int_equal(k.cancels, 2);
+    assert_non_null(strstr(k.told, "long=started"));
     assert_non_null(strstr(k.told, "short={\"error\""));
-    assert_non_null(strstr(k.told, "stop=stopped"));
     assert_int_equal(k.creates, 1);
-    created(&k, "r3");
     confirm(&k, "long");
+    confirm(&k, "short");
+    created(&k, "r2");
     assert_int_equal(k.lates, 0);
+    assert_true(is_quiet(&k));
     kit_close(&k);
 }
 
@@ -1091,8 +1079,6 @@ test_tools_of_a_response(void **state)
 }
 
 /* --- anything in any order */
-
-#define CALLS 6
 
 struct chaos {
     struct kit k;
@@ -1310,7 +1296,7 @@ main(void)
         cmocka_unit_test(test_long_tool),
         cmocka_unit_test(test_long_tool_of_a_cancelled_response_goes_on),
         cmocka_unit_test(test_long_tool_done_before_its_first_word_went),
-        cmocka_unit_test(test_cancel_others),
+        cmocka_unit_test(test_cancelled_by_others),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_out_of_the_conversation),
         cmocka_unit_test(test_too_many),
