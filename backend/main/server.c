@@ -197,6 +197,8 @@ calls_make(struct server *server)
                 .events = server->events,
                 .usage = shared.usage,
                 .limits = shared.limits,
+                .tool_registry = server_tools_registry(server->tools),
+                .tool_runner = server_tools_runner(server->tools),
                 .open_model = server_model_open,
                 .open_model_arg = server->model,
             },
