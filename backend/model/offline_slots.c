@@ -85,6 +85,7 @@ static const struct entry files[] = {
     {"read me", "README.md"},
     {"make file", "Makefile"},
     {"license", "LICENSE"},
+    {"notes", "notes"},
     {"package file", "package.json"},
     {"the package", "package.json"},
     {"main file", "main.c"},
