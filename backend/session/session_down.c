@@ -67,11 +67,19 @@ bound_free(struct session_down *down)
     down->bound_session = NULL;
 }
 
+static void
+settings_free(struct session_down *down)
+{
+    json_decref(down->settings);
+    down->settings = NULL;
+}
+
 void
 session_down_close(struct session_down *down)
 {
     down->phase = DOWN_CLOSED;
     bound_free(down);
+    settings_free(down);
     session_tools_close(&down->tools);
     session_filters_deinit(&down->filters);
     session_levels_close(&down->levels, down->handlers->on_gone, down->arg);
@@ -191,6 +199,27 @@ is_refusal(const struct session_down *down, struct session_event *e)
     return !id || strcmp(id, down->entry->id) == 0;
 }
 
+static int settings_send(struct session_down *down, const json_t *settings);
+
+/* A model that can't make sense of some tool's definition, maybe of a server
+ * far away, is no reason to have no session. */
+static bool
+tools_withdraw(struct session_down *down, struct session_event *e)
+{
+    json_t *error = json_object_get(session_event_tree(e), "error");
+    const char *param = json_string_value(json_object_get(error, "param"));
+
+    if (!down->tools || !down->settings || !param
+        || strncmp(param, "session.tools", 13) != 0)
+        return false;
+    LOG(ERROR, down->entry->id, "event=tools_refused param=%.64s", param);
+    session_tools_withdraw(down->tools, down->settings);
+    session_tools_close(&down->tools);
+    int result = settings_send(down, down->settings);
+    settings_free(down);
+    return result == 0;
+}
+
 /* The model answers in order: its first session.updated is of our update, and
  * the client has been told already what it says. A policy that the model
  * refuses must not be left out: the session ends. */
@@ -201,10 +230,13 @@ settle_stage(struct session_down *down, struct session_event *e)
         return true;
     if (e->type == REALTIME_SESSION_UPDATED) {
         down->phase = DOWN_OPEN;
+        settings_free(down);
         return false;
     }
     if (e->type != REALTIME_ERROR || !is_refusal(down, e))
         return true;
+    if (tools_withdraw(down, e))
+        return false;
     refusal_log(down, e);
     down->handlers->on_fail(down->arg, END_POLICY_REFUSED,
                             "the model refuses the session's settings");
@@ -474,7 +506,10 @@ opening_make(struct session_down *down, struct session_event *e)
         result = settings_send(down, settings);
     if (!result)
         down->phase = settings ? DOWN_SETTLING : DOWN_OPEN;
-    json_decref(settings);
+    if (!result && down->tools)
+        down->settings = settings;
+    else
+        json_decref(settings);
     bound_free(down);
     return result;
 }

@@ -162,6 +162,12 @@ session_tools_settings(struct session_tools *t, json_t **settings)
     return session_opening_order(settings);
 }
 
+void
+session_tools_withdraw(const struct session_tools *t, json_t *settings)
+{
+    session_tool_set_hide(&t->watch.set, settings);
+}
+
 /* --- jobs */
 
 static void

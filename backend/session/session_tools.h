@@ -72,6 +72,9 @@ void session_tools_close(struct session_tools **tp);
  * settings: there were none. 0 or UV_ENOMEM. */
 int session_tools_settings(struct session_tools *t, json_t **settings);
 
+/* Takes them out again: the model refuses them. */
+void session_tools_withdraw(const struct session_tools *t, json_t *settings);
+
 /* An event of the model, changed for the client. false: it is not for the
  * client. on_hidden may run inside. */
 bool session_tools_down(struct session_tools *t, struct session_event *e,

@@ -360,6 +360,31 @@ test_no_tools(void **state)
     world_close(&w);
 }
 
+/* Rather a session without tools than none. */
+static void
+test_definitions_refused(void **state)
+{
+    struct world w;
+    const char *update;
+
+    (void) state;
+    world_open(&w, "{\"tools\":\"all\",\"voice\":\"marin\"}");
+    assert_non_null(strstr(model_next(&w), "\"alpha\""));
+    size_t count = w.rig.got.count;
+    rig_say(&w.rig, "{\"type\":\"error\",\"event_id\":\"e\",\"error\":{"
+                    "\"type\":\"invalid_request_error\",\"code\":\"x\","
+                    "\"message\":\"no\",\"param\":\"session.tools[0]\","
+                    "\"event_id\":\"sess_0123456789ABCDEFGHIJK\"}}");
+    update = model_next(&w);
+    assert_null(strstr(update, "\"alpha\""));
+    assert_non_null(strstr(update, "\"marin\""));
+    rig_say(&w.rig, UPDATED);
+    assert_int_equal(w.rig.got.count, count);
+    rig_send(&w.rig, "{\"type\":\"response.create\"}");
+    assert_create(&w);
+    world_close(&w);
+}
+
 static void
 begin(struct world *w)
 {
@@ -554,6 +579,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_definitions),
         cmocka_unit_test(test_no_tools),
+        cmocka_unit_test(test_definitions_refused),
         cmocka_unit_test(test_call),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_client_may_not_answer),
