@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX 256 /* of one session, whatever its model does */
+#define ENTRIES_MAX 1024 /* of one session: more than a response has room for  \
+                          */
 
 void
 session_tool_table_init(struct session_tool_table *t)
