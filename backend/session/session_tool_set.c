@@ -14,28 +14,69 @@ name_of(const json_t *definition)
     return type && strcmp(type, "function") != 0 ? NULL : name;
 }
 
+/* The names of the list, each with its place; NULL: no memory. */
+static json_t *
+names_make(const json_t *list)
+{
+    json_t *names = json_object();
+    const json_t *definition;
+    size_t index;
+    int failed = !names;
+
+    json_array_foreach(list, index, definition)
+    {
+        const char *name = name_of(definition);
+        if (name)
+            failed |= json_object_set_new(names, name,
+                                          json_integer((json_int_t) index));
+    }
+    if (failed) {
+        json_decref(names);
+        names = NULL;
+    }
+    return names;
+}
+
+/* Takes the place of what *at holds. */
+static void
+put(json_t **at, json_t *value)
+{
+    json_decref(*at);
+    *at = value;
+}
+
+int
+session_tool_set_renew(struct session_tool_set *set, const char *definitions,
+                       size_t bytes)
+{
+    json_t *server =
+        json_loadb(definitions, bytes, JSON_REJECT_DUPLICATES, NULL);
+    json_t *names = names_make(server);
+
+    if (!json_is_array(server) || !names) {
+        bool broken = names != NULL;
+        json_decref(server);
+        json_decref(names);
+        return broken ? UV_EINVAL : UV_ENOMEM;
+    }
+    bool differs = !json_equal(server, set->server);
+    put(&set->server, server);
+    put(&set->names, names);
+    return differs;
+}
+
 int
 session_tool_set_open(struct session_tool_set *set, const char *definitions,
                       size_t bytes)
 {
-    const json_t *definition;
-    size_t index;
-    int failed;
+    int result;
 
-    set->server = json_loadb(definitions, bytes, JSON_REJECT_DUPLICATES, NULL);
-    set->names = json_object();
+    set->own = json_array();
     set->client = json_object();
-    failed = !set->names || !set->client;
-    json_array_foreach(set->server, index, definition)
-    {
-        const char *name = name_of(definition);
-        if (name)
-            failed |= json_object_set_new(set->names, name,
-                                          json_integer((json_int_t) index));
-    }
-    if (failed)
+    if (!set->own || !set->client)
         return UV_ENOMEM;
-    return json_is_array(set->server) ? 0 : UV_EINVAL;
+    result = session_tool_set_renew(set, definitions, bytes);
+    return result < 0 ? result : 0;
 }
 
 void
@@ -43,6 +84,7 @@ session_tool_set_deinit(struct session_tool_set *set)
 {
     json_decref(set->server);
     json_decref(set->names);
+    json_decref(set->own);
     json_decref(set->client);
     memset(set, 0, sizeof(*set));
 }
@@ -60,48 +102,61 @@ session_tool_set_has(const struct session_tool_set *set, const char *name)
            && !json_object_get(set->client, name);
 }
 
-/* The names in the list are the client's now, and those alone. */
+/* These are the client's now, and those alone. */
 static int
 client_note(struct session_tool_set *set, const json_t *tools)
 {
-    const json_t *definition;
-    size_t index;
-    int failed = 0;
+    json_t *own = json_is_array(tools) ? json_deep_copy(tools) : json_array();
+    json_t *client = names_make(own);
 
-    json_object_clear(set->client);
-    json_array_foreach(tools, index, definition)
-    {
-        const char *name = name_of(definition);
-        if (name)
-            failed |= json_object_set_new(set->client, name, json_true());
+    if (!own || !client) {
+        json_decref(own);
+        json_decref(client);
+        return UV_ENOMEM;
     }
-    return failed ? UV_ENOMEM : 0;
+    put(&set->own, own);
+    put(&set->client, client);
+    return 0;
 }
 
-int
-session_tool_set_lay(struct session_tool_set *set, json_t *session, bool begins)
+json_t *
+session_tool_set_told(const struct session_tool_set *set)
 {
-    json_t *own = json_object_get(session, "tools");
-    json_t *definition, *all;
+    json_t *all = json_array();
+    json_t *definition;
     size_t index;
-    int failed;
+    int failed = !all;
 
-    if (!own && !begins)
-        return 0;
-    if (own && !json_is_array(own) && !json_is_null(own))
-        return 0; /* the model's to refuse */
-    all = json_array();
-    failed = !all || client_note(set, own);
     json_array_foreach(set->server, index, definition)
     {
         const char *name = name_of(definition);
         if (!name || session_tool_set_has(set, name))
             failed |= json_array_append(all, definition);
     }
-    if (json_is_array(own))
-        failed |= json_array_extend(all, own);
-    failed |= json_object_set_new(session, "tools", all);
-    return failed ? UV_ENOMEM : 1;
+    failed |= json_array_extend(all, set->own);
+    if (failed) {
+        json_decref(all);
+        all = NULL;
+    }
+    return all;
+}
+
+int
+session_tool_set_lay(struct session_tool_set *set, json_t *session, bool begins)
+{
+    json_t *own = json_object_get(session, "tools");
+
+    if (!own && !begins)
+        return 0;
+    if (own && !json_is_array(own) && !json_is_null(own))
+        return 0; /* the model's to refuse */
+    if (client_note(set, own))
+        return UV_ENOMEM;
+    if (json_array_size(set->server) == 0)
+        return 0;
+    return json_object_set_new(session, "tools", session_tool_set_told(set))
+               ? UV_ENOMEM
+               : 1;
 }
 
 /* A provider may add to a definition; its words stay. */
@@ -122,9 +177,9 @@ json_t *
 session_tool_set_restore(struct session_tool_set *set, const json_t *session)
 {
     const json_t *shown = json_object_get(session, "tools");
-    json_t *next = json_object(), *own = json_array();
-    json_t *definition, *tools = NULL;
-    size_t index, there = 0, wanted = 0;
+    json_t *own = json_array();
+    json_t *definition, *told;
+    size_t index, there = 0;
 
     json_array_foreach(shown, index, definition)
     {
@@ -133,15 +188,13 @@ session_tool_set_restore(struct session_tool_set *set, const json_t *session)
         else
             json_array_append(own, definition);
     }
-    json_object_set(next, "tools", own);
-    if (session_tool_set_lay(set, next, true) == 1) {
-        tools = json_object_get(next, "tools");
-        wanted = json_array_size(tools) - json_array_size(own);
+    told = client_note(set, own) ? NULL : session_tool_set_told(set);
+    if (there + json_array_size(own) >= json_array_size(told)) {
+        json_decref(told);
+        told = NULL;
     }
-    tools = there < wanted ? json_incref(tools) : NULL;
     json_decref(own);
-    json_decref(next);
-    return tools;
+    return told;
 }
 
 int
@@ -172,7 +225,7 @@ session_tool_set_hide(const struct session_tool_set *set, json_t *session)
 
     for (size_t i = json_array_size(tools); i-- > 0;) {
         const char *name = name_of(json_array_get(tools, i));
-        if (!name || !session_tool_set_has(set, name))
+        if (!name || json_object_get(set->client, name))
             continue;
         json_array_remove(tools, i);
         changed = true;

@@ -19,7 +19,8 @@
 struct session_tool_set {
     json_t *server; /* array of definitions */
     json_t *names;  /* object: name to its place in `server` */
-    json_t *client; /* object: the names that the client has declared */
+    json_t *own;    /* array of the client's definitions */
+    json_t *client; /* object: their names */
 };
 
 /* The definitions as JSON text: an array. The caller has zeroed *set. 0;
@@ -27,6 +28,13 @@ struct session_tool_set {
 int session_tool_set_open(struct session_tool_set *set, const char *definitions,
                           size_t bytes);
 void session_tool_set_deinit(struct session_tool_set *set);
+
+/* Other definitions in the place of the first ones. 1: they differ, 0: they
+ * don't; UV_EINVAL, UV_ENOMEM: the old ones stay. */
+int session_tool_set_renew(struct session_tool_set *set,
+                           const char *definitions, size_t bytes);
+/* All that the model is to be told, given; NULL: no memory. */
+json_t *session_tool_set_told(const struct session_tool_set *set);
 
 size_t session_tool_set_count(const struct session_tool_set *set);
 
@@ -47,8 +55,8 @@ int session_tool_set_lay(struct session_tool_set *set, json_t *session,
 int session_tool_set_guard(const struct session_tool_set *set,
                            json_t *response);
 
-/* Takes the server's out of a session that the client is shown. Whether it
- * changed it. */
+/* Leaves the client's alone in a session that it is shown: what it has not
+ * declared is the server's, maybe of a moment ago. Whether it changed it. */
 bool session_tool_set_hide(const struct session_tool_set *set, json_t *session);
 
 /*

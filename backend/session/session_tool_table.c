@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX 1024 /* of one session: more than a response has room for  \
-                          */
+#define ENTRIES_MAX                                                            \
+    1024 /* of one session: more than a response has room for                  \
+          */
 
 void
 session_tool_table_init(struct session_tool_table *t)

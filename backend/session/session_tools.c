@@ -44,6 +44,7 @@ struct session_tools {
     struct loop_timer *timer;
     bool queued; /* the task is */
     unsigned restores;
+    uint64_t version; /* of the registry, as the model was told it */
 };
 
 /* --- life */
@@ -83,20 +84,22 @@ on_hidden(void *arg, const char *item_id)
 
 static void on_flush(struct loop_task *task, void *arg);
 
+typedef int take_h(struct session_tool_set *set, const char *definitions,
+                   size_t bytes);
+
 static int
-definitions_take(struct session_tools *t)
+definitions_take(struct session_tools *t, take_h *take)
 {
-    size_t count;
-    struct tool_value *value = tool_registry_definitions(
-        t->cfg.registry, &t->cfg.policy->tools, &count);
+    uint64_t version = tool_registry_version(t->cfg.registry);
+    struct tool_value *value =
+        tool_registry_definitions(t->cfg.registry, &t->cfg.policy->tools, NULL);
     int result;
 
     if (!value)
         return UV_ENOMEM;
-    result = count == 0 ? UV_ENOENT
-                        : session_tool_set_open(&t->watch.set, value->text,
-                                                value->bytes);
+    result = take(&t->watch.set, value->text, value->bytes);
     tool_value_unref(value);
+    t->version = version;
     return result;
 }
 
@@ -122,12 +125,12 @@ session_tools_create(struct session_tools **tp,
     t->watch.on_hidden = on_hidden;
     t->watch.arg = t;
     session_tool_watch_init(&t->watch);
-    int result = definitions_take(t);
+    int result = definitions_take(t, session_tool_set_open);
     if (!result)
         result = loop_timer_create(&t->timer, cfg->loop, on_time, t);
     if (result) {
         tools_free(t);
-        return result == UV_ENOENT ? 0 : result;
+        return result;
     }
     *tp = t;
     return 0;
@@ -155,6 +158,8 @@ session_tools_close(struct session_tools **tp)
 int
 session_tools_settings(struct session_tools *t, json_t **settings)
 {
+    if (!*settings && session_tool_set_count(&t->watch.set) == 0)
+        return 0;
     if (!*settings)
         *settings = json_pack("{s:s}", "type", "realtime");
     if (!*settings || session_tool_set_lay(&t->watch.set, *settings, true) < 0)
@@ -401,6 +406,20 @@ progress_send(struct session_tools *t, struct session_tool_call *call,
     return result;
 }
 
+/* A server of tools was reached, has changed or is lost: the model is told when
+ * no call is open. */
+static void
+definitions_renew(struct session_tools *t)
+{
+    if (t->version == tool_registry_version(t->cfg.registry)
+        || !session_tool_calls_is_quiet(&t->watch.calls)
+        || definitions_take(t, session_tool_set_renew) != 1)
+        return;
+    json_decref(t->watch.restore);
+    t->watch.restore = session_tool_set_told(&t->watch.set);
+    t->restores -= t->restores > 0;
+}
+
 /* Both would go on for ever, if the other one amends it too. */
 static int
 restore_send(struct session_tools *t)
@@ -481,6 +500,7 @@ on_flush(struct loop_task *task, void *arg)
 
     (void) task;
     t->queued = false;
+    definitions_renew(t);
     while (result == 0)
         result = step(t, now_ms);
     timer_set(t, result, now_ms);
@@ -491,9 +511,17 @@ on_flush(struct loop_task *task, void *arg)
 /* --- events */
 
 static bool
+is_delta(enum realtime_type type)
+{
+    return type >= REALTIME_OUTPUT_AUDIO_DELTA
+           && type <= REALTIME_ARGUMENTS_DELTA;
+}
+
+static bool
 has_work(const struct session_tools *t)
 {
-    return t->watch.restore || !session_tool_calls_is_quiet(&t->watch.calls);
+    return t->watch.restore || !session_tool_calls_is_quiet(&t->watch.calls)
+           || t->version != tool_registry_version(t->cfg.registry);
 }
 
 bool
@@ -502,7 +530,7 @@ session_tools_down(struct session_tools *t, struct session_event *e,
 {
     bool shown = session_tool_watch_down(&t->watch, e, now_ms);
 
-    if (e->type != REALTIME_OUTPUT_AUDIO_DELTA && has_work(t))
+    if (!is_delta(e->type) && has_work(t))
         flush_later(t);
     return shown;
 }

@@ -57,9 +57,9 @@ struct session_tools_handlers {
 };
 
 /*
- * 0 and *tp, or *tp stays NULL: the policy has no tools, or the registry none
- * of them; UV_ENOMEM. No handler runs inside, nor inside any verb but those
- * that say so: they run from the loop.
+ * 0 and *tp, or *tp stays NULL: the policy has no tools; UV_ENOMEM. No handler
+ * runs inside, nor inside any verb but those that say so: they run from the
+ * loop.
  */
 int session_tools_create(struct session_tools **tp,
                          const struct session_tools_config *cfg,
@@ -68,8 +68,9 @@ int session_tools_create(struct session_tools **tp,
 /* Cancels what runs; no handler is called any more. NULL is fine. */
 void session_tools_close(struct session_tools **tp);
 
-/* Lays the tools into the settings that the model is told at the start. NULL
- * settings: there were none. 0 or UV_ENOMEM. */
+/* Lays the tools into the settings that the model is told at the start; NULL:
+ * there are none. Tools that come and go later are told by themselves. 0 or
+ * UV_ENOMEM. */
 int session_tools_settings(struct session_tools *t, json_t **settings);
 
 /* Takes them out again: the model refuses them. */

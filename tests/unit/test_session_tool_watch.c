@@ -1055,6 +1055,33 @@ test_tools_laid_and_hidden(void **state)
     kit_close(&k);
 }
 
+/* The client tells the model past us. */
+static void
+test_tools_restored(void **state)
+{
+    struct kit k;
+
+    (void) state;
+    kit_open(&k);
+    k.w.restores = true;
+    down(&k, "{\"type\":\"session.updated\",\"session\":{\"tools\":["
+             "{\"type\":\"function\",\"name\":\"theirs\"},"
+             "{\"type\":\"function\",\"name\":\"beta\",\"description\":"
+             "\"mine\"}]}}");
+    assert_int_equal(json_array_size(k.w.restore), 3);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(k.w.restore, 0), "name")),
+                        "alpha");
+    assert_false(session_tool_set_has(&k.w.set, "beta"));
+    down(&k, "{\"type\":\"session.updated\",\"session\":{\"tools\":["
+             "{\"type\":\"function\",\"name\":\"alpha\"},"
+             "{\"type\":\"function\",\"name\":\"theirs\"},"
+             "{\"type\":\"function\",\"name\":\"beta\",\"description\":"
+             "\"mine\"}]}}");
+    assert_null(k.w.restore);
+    kit_close(&k);
+}
+
 static void
 test_tools_of_a_response(void **state)
 {
@@ -1302,6 +1329,7 @@ main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_events_missed),
         cmocka_unit_test(test_tools_laid_and_hidden),
+        cmocka_unit_test(test_tools_restored),
         cmocka_unit_test(test_tools_of_a_response),
         cmocka_unit_test(test_chaos),
     };

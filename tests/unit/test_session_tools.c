@@ -48,7 +48,7 @@ struct slow {
 struct world {
     struct rig rig;
     struct loop *services;
-    struct slow alpha, beta;
+    struct slow alpha, beta, gamma;
     size_t seen; /* messages of the model that were looked at */
 };
 
@@ -199,6 +199,21 @@ assert_output(struct world *w, const char *call_id, const char *part)
     if (!strstr(text, part))
         fail_msg("%s has not %s", text, part);
     json_decref(item);
+}
+
+/* The output that came last is in the conversation. */
+static void
+confirm_last(struct world *w)
+{
+    char *event = strdup(rig_model_got(&w->rig, w->seen - 1));
+    json_t *tree = json_loads(event, 0, NULL);
+
+    json_object_set_new(tree, "type", json_string("conversation.item.added"));
+    free(event);
+    event = json_dumps(tree, JSON_COMPACT);
+    json_decref(tree);
+    rig_say(&w->rig, event);
+    free(event);
 }
 
 static void
@@ -393,6 +408,49 @@ begin(struct world *w)
     rig_say(&w->rig, UPDATED);
 }
 
+/* A server of tools that is reached late. */
+static void
+test_tools_that_come_later(void **state)
+{
+    struct world w;
+    struct tool *tool = &w.gamma.tool;
+    const struct tool_spec spec = {.name = "gamma",
+                                   .description = "Comes late",
+                                   .parameters = SCHEMA,
+                                   .domain = TOOL_DOMAIN_OTHER,
+                                   .timeout_ms = 60000,
+                                   .max_bytes = 1000};
+    const char *update;
+
+    (void) state;
+    begin(&w);
+    rig_send(&w.rig, "{\"type\":\"session.update\",\"session\":{\"tools\":[{"
+                     "\"type\":\"function\",\"name\":\"theirs\"}]}}");
+    model_next(&w);
+    created(&w, "r1");
+    called(&w, "r1", "c1", "alpha", "{}");
+    assert_int_equal(tool_init(tool, &slow_ops, &spec), 0);
+    assert_int_equal(tool_registry_replace(w.rig.tools, "late", &tool, 1, NULL),
+                     0);
+    finish(&w, &w.alpha, "x");
+    assert_output(&w, "c1", "x"); /* first what is open */
+    confirm_last(&w);
+    ended(&w, "r1", "completed");
+    assert_create(&w);
+    created(&w, "r2");
+    update = model_next(&w);
+    assert_non_null(strstr(update, "\"session.update\""));
+    assert_true(strstr(update, "\"alpha\"") < strstr(update, "\"gamma\""));
+    assert_true(strstr(update, "\"gamma\"") < strstr(update, "\"theirs\""));
+    called(&w, "r2", "c2", "gamma", "{}");
+    finish(&w, &w.gamma, "late");
+    assert_output(&w, "c2", "late");
+    ended(&w, "r2", "completed");
+    assert_create(&w);
+    model_silent(&w);
+    world_close(&w);
+}
+
 static void
 test_call(void **state)
 {
@@ -580,6 +638,7 @@ main(void)
         cmocka_unit_test(test_definitions),
         cmocka_unit_test(test_no_tools),
         cmocka_unit_test(test_definitions_refused),
+        cmocka_unit_test(test_tools_that_come_later),
         cmocka_unit_test(test_call),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_client_may_not_answer),
