@@ -50,8 +50,8 @@ struct session_down {
     const struct policy *policy;
     const char *vad;             /* a preset's name, a literal; NULL none */
     struct session_tools *tools; /* the server's; owned; NULL: none */
-    json_t *settings; /* with tools, while they settle; owned; else NULL */
-    char *bound_session;         /* owned until session.created; NULL none */
+    json_t *settings;    /* with tools, while they settle; owned; else NULL */
+    char *bound_session; /* owned until session.created; NULL none */
     struct session_client *client;
     struct model_link *link;
     struct session_entry *entry;
