@@ -454,6 +454,19 @@ upstreams_check(const struct server_config *cfg, const char *path)
     return result;
 }
 
+static int
+delegate_check(const char *path)
+{
+    struct config_agents *d = &reading->cfg->agents;
+    char why[CONFIG_WHY_BYTES] = "";
+    const char *row = "";
+    int result = config_agents_check(d, &row, why);
+
+    if (!result && !reading->keyless)
+        result = config_agents_read_key(d, &row, why);
+    return result == UV_EINVAL ? refuse(path, "tools", row, why) : result;
+}
+
 /* What no single key can say. */
 static int
 config_check(struct server_config *cfg, const char *path)
@@ -473,6 +486,8 @@ config_check(struct server_config *cfg, const char *path)
         result = upstreams_check(cfg, path);
     if (!result)
         result = tool_servers_check(path);
+    if (!result)
+        result = delegate_check(path);
     return result ? result : secret_read(cfg, path);
 }
 
@@ -541,6 +556,7 @@ config_free(struct server_config **cfgp)
     for (size_t i = 0; i < cfg->tool_server_count; i++)
         config_tool_server_deinit(&cfg->tool_servers[i]);
     free(cfg->tool_servers);
+    config_agents_deinit(&cfg->agents);
     if (cfg->listen.secret)
         explicit_bzero(cfg->listen.secret, strlen(cfg->listen.secret));
     free(cfg->listen.secret);
@@ -568,6 +584,7 @@ config_forget_environment(const struct server_config *cfg)
     }
     for (size_t i = 0; i < cfg->tool_server_count; i++)
         config_tool_server_forget(&cfg->tool_servers[i]);
+    config_agents_forget(&cfg->agents);
 }
 
 struct log_config

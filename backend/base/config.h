@@ -13,6 +13,7 @@
 #ifndef VOICE_CONFIG_H
 #define VOICE_CONFIG_H
 
+#include "base/config_agents.h"
 #include "base/config_tool_server.h"
 #include "base/config_upstream.h"
 #include "base/log.h"
@@ -101,6 +102,7 @@ struct server_config {
         uint64_t bash_processes;
         uint64_t bash_timeout_ms; /* the most that a call may ask for */
     } tools;
+    struct config_agents agents; /* the rest of section tools */
     struct {
         char *sqlite; /* path of the database, "" none: nothing is kept */
     } store;

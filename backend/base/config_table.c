@@ -190,6 +190,40 @@ KEY("tools", "bash_processes", NUMBER, tools.bash_processes, "64", 8, 4096,
     NULL, true, "Processes and threads of a command.")
 KEY("tools", "bash_timeout", DURATION, tools.bash_timeout_ms, "2m", 1000,
     60 * MINUTE_MS, NULL, true, "Longest time that a command may ask for.")
+KEY("tools", "lsp_command", TEXTS, agents.lsp_command, "", 0, 8, NULL, true,
+    "\"EXT[,EXT...]: COMMAND\", as \"c,h,cpp: clangd\": language servers of "
+    "the tool LSP, by their files' extensions; empty: there is no LSP.")
+KEY("tools", "lsp_sandbox", SWITCH, agents.lsp_sandbox, "yes", 0, 0, NULL, true,
+    "Language servers see /usr and the root, read-only, and no network; no: "
+    "what this server sees.")
+KEY("tools", "lsp_timeout", DURATION, agents.lsp_timeout_ms, "30s", 100,
+    10 * MINUTE_MS, NULL, true, "Longest question to a language server.")
+KEY("tools", "delegate_url", TEXT, agents.url, "", 0, 2048, NULL, true,
+    "Server of agents for task, delegate and dispatch: http(s)://host[:port], "
+    "of chat completions with /v1; empty: there are none.")
+KEY("tools", "delegate_kind", CHOICE, agents.kind, "amplifierd", 0, 0,
+    "amplifierd|chat", true,
+    "What it speaks: amplifierd's sessions, or OpenAI's chat completions.")
+KEY("tools", "delegate_key_env", TEXT, agents.key_env, "", 0, 128, NULL, true,
+    "Environment variable that holds its key, sent as a bearer token.")
+KEY("tools", "delegate_key_file", TEXT, agents.key_file, "", 0, 4096, NULL,
+    true, "File whose first line is its key.")
+KEY("tools", "delegate_ca_file", TEXT, agents.ca_file, "", 0, 4096, NULL,
+    true, "PEM file of who may sign its certificate; empty: the system's.")
+KEY("tools", "delegate_model", TEXT, agents.model, "", 0, 128, NULL, true,
+    "Model that kind chat asks for.")
+KEY("tools", "delegate_bundle", TEXT, agents.bundle, "", 0, 256, NULL, true,
+    "Bundle of amplifierd's sessions; empty: its default.")
+KEY("tools", "delegate_working_dir", TEXT, agents.working_dir, "", 0, 4096,
+    NULL, true, "Directory that they work in, there; empty: its default.")
+KEY("tools", "delegate_lanes", NUMBER, agents.lanes, "16", 1, 64, NULL, true,
+    "Conversations with agents kept; each does one thing at a time.")
+KEY("tools", "delegate_idle", DURATION, agents.idle_ms, "10m", 1000,
+    24 * 60 * MINUTE_MS, NULL, true, "An idle one is forgotten after this.")
+KEY("tools", "delegate_timeout", DURATION, agents.timeout_ms, "5m", 1000,
+    60 * MINUTE_MS, NULL, true, "Longest order of task and delegate.")
+KEY("tools", "dispatch_timeout", DURATION, agents.dispatch_ms, "30m", 1000,
+    24 * 60 * MINUTE_MS, NULL, true, "Longest order of dispatch.")
 KEY("store", "sqlite", TEXT, store.sqlite, "", 0, 4096, NULL, true,
     "SQLite file, such as /var/lib/ngx-voice/voice.db, of minted secrets, "
     "calls and usage; empty: they live in memory and end with the process.")

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "main/server_agents.h"
 #include "service/tool_cache.h"
 #include "service/tool_registry.h"
 #include "service/tool_runner.h"
@@ -109,13 +110,29 @@ bash_make(struct server_tools *s)
 }
 
 static int
-builtin_make(struct server_tools *s)
+agents_make(struct server_tools *s, const struct server_tools_config *cfg)
+{
+    const struct server_agents_config agents = {
+        .config = cfg->config,
+        .loop = cfg->loop,
+        .http = cfg->http,
+        .root = s->root,
+        .registry = s->registry,
+        .runner = s->runner,
+    };
+
+    return server_agents_make(&agents);
+}
+
+static int
+builtin_make(struct server_tools *s, const struct server_tools_config *cfg)
 {
     int result = s->root ? files_make(s) : 0;
 
     if (!result && s->root && s->config->tools.bash)
         result = bash_make(s);
-    return result;
+    /* The last: whether there is anything to cancel is seen then. */
+    return result ? result : agents_make(s, cfg);
 }
 
 /* --- what they need */
@@ -182,7 +199,7 @@ server_tools_create(struct server_tools **sp,
     if (!result)
         result = runner_make(s, cfg);
     if (!result)
-        result = builtin_make(s);
+        result = builtin_make(s, cfg);
     if (!result)
         LOG(NOTICE, "server", "tools=%zu root=\"%s\"",
             tool_registry_count(s->registry), s->config->tools.root);
@@ -211,6 +228,20 @@ runner_end(struct server_tools *s)
     return true;
 }
 
+/* Language servers and conversations with agents, whose tools are gone. */
+static bool
+agents_end(void)
+{
+    uint64_t end = clock_now_ms() + END_MS;
+
+    while (server_agents_closing() && clock_now_ms() < end)
+        usleep(END_LOOK_US);
+    if (server_agents_closing())
+        LOG(ALERT, "server", "agents=%u did not end in %u ms",
+            server_agents_closing(), END_MS);
+    return !server_agents_closing();
+}
+
 void
 server_tools_destroy(struct server_tools **sp)
 {
@@ -220,6 +251,8 @@ server_tools_destroy(struct server_tools **sp)
     if (!s || !runner_end(s))
         return;
     tool_registry_destroy(&s->registry);
+    if (!agents_end())
+        return;
     tool_cache_destroy(&s->cache);
     tool_root_close(&s->root);
     free(s);

@@ -101,6 +101,15 @@ server_fill(struct agent_server *server, const struct agent_config *cfg)
     return 0;
 }
 
+static void
+on_lane_gone(void *arg, struct agent_lane *lane)
+{
+    struct agent *agent = arg;
+
+    if (agent->kind == AGENT_AMPLIFIERD)
+        agent_amplifierd_forget(&agent->server, lane);
+}
+
 int
 agent_create(struct agent **ap, const struct agent_config *cfg)
 {
@@ -118,6 +127,8 @@ agent_create(struct agent **ap, const struct agent_config *cfg)
     agent->kind = cfg->kind;
     agent->idle_ms = cfg->idle_ms;
     agent->lanes.max = (unsigned) cfg->lanes;
+    agent->lanes.gone = on_lane_gone;
+    agent->lanes.arg = agent;
     if (server_fill(&agent->server, cfg) != 0) {
         agent_free(agent);
         return UV_ENOMEM;
@@ -134,21 +145,12 @@ agent_ref(struct agent *agent)
 }
 
 static void
-on_lane_gone(void *arg, struct agent_lane *lane)
-{
-    struct agent *agent = arg;
-
-    if (agent->kind == AGENT_AMPLIFIERD)
-        agent_amplifierd_forget(&agent->server, lane);
-}
-
-static void
 on_ending(struct loop_task *task, void *arg)
 {
     struct agent *agent = arg;
 
     (void) task;
-    agent_lanes_expire(&agent->lanes, clock_now_ms(), 0, on_lane_gone, agent);
+    agent_lanes_expire(&agent->lanes, clock_now_ms(), 0);
     loop_timer_destroy(&agent->expiry);
     agent_free(agent);
     atomic_fetch_sub(&agents_ending, 1);
@@ -175,8 +177,7 @@ on_expiry(void *arg)
 {
     struct agent *agent = arg;
 
-    agent_lanes_expire(&agent->lanes, clock_now_ms(), agent->idle_ms,
-                       on_lane_gone, agent);
+    agent_lanes_expire(&agent->lanes, clock_now_ms(), agent->idle_ms);
 }
 
 static void
@@ -186,8 +187,7 @@ on_turn_ended(struct agent_turn *turn, const struct agent_reply *reply)
 
     turn->reply(turn->arg, reply);
     if (turn->lane != NULL)
-        agent_lanes_give(&agent->lanes, turn->lane, clock_now_ms(),
-                         on_lane_gone, agent);
+        agent_lanes_give(&agent->lanes, turn->lane, clock_now_ms());
     agent_turn_destroy(turn);
     agent_unref(&agent);
 }
@@ -212,8 +212,8 @@ lane_take(struct agent *agent, struct agent_turn *turn)
                                 .conversation = turn->conversation,
                                 .context = turn->context};
 
-    switch (agent_lanes_take(&agent->lanes, &order, clock_now_ms(), &turn->lane,
-                             on_lane_gone, agent)) {
+    switch (
+        agent_lanes_take(&agent->lanes, &order, clock_now_ms(), &turn->lane)) {
     case AGENT_LANE_TAKEN:
         return true;
     case AGENT_LANE_UNKNOWN:

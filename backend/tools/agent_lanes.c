@@ -25,8 +25,7 @@ lane_free(struct agent_lane *lane)
 }
 
 static void
-lane_remove(struct agent_lanes *lanes, struct agent_lane *lane,
-            agent_lane_gone_h *gone, void *arg)
+lane_remove(struct agent_lanes *lanes, struct agent_lane *lane)
 {
     struct agent_lane **at = &lanes->first;
 
@@ -34,7 +33,7 @@ lane_remove(struct agent_lanes *lanes, struct agent_lane *lane,
         at = &(*at)->next;
     *at = lane->next;
     lanes->count--;
-    gone(arg, lane);
+    lanes->gone(lanes->arg, lane);
     lane_free(lane);
 }
 
@@ -102,8 +101,7 @@ lane_make(struct agent_lanes *lanes, const struct agent_order *order)
 
 enum agent_lanes_result
 agent_lanes_take(struct agent_lanes *lanes, const struct agent_order *order,
-                 uint64_t now_ms, struct agent_lane **lane,
-                 agent_lane_gone_h *gone, void *arg)
+                 uint64_t now_ms, struct agent_lane **lane)
 {
     struct agent_lane *found;
 
@@ -121,7 +119,7 @@ agent_lanes_take(struct agent_lanes *lanes, const struct agent_order *order,
 
         if (oldest == NULL)
             return AGENT_LANES_FULL;
-        lane_remove(lanes, oldest, gone, arg);
+        lane_remove(lanes, oldest);
     }
     if (found == NULL)
         found = lane_make(lanes, order);
@@ -135,17 +133,16 @@ agent_lanes_take(struct agent_lanes *lanes, const struct agent_order *order,
 
 void
 agent_lanes_give(struct agent_lanes *lanes, struct agent_lane *lane,
-                 uint64_t now_ms, agent_lane_gone_h *gone, void *arg)
+                 uint64_t now_ms)
 {
     lane->busy = false;
     lane->used_ms = now_ms;
     if (lane->lost)
-        lane_remove(lanes, lane, gone, arg);
+        lane_remove(lanes, lane);
 }
 
 void
-agent_lanes_expire(struct agent_lanes *lanes, uint64_t now_ms, uint64_t idle_ms,
-                   agent_lane_gone_h *gone, void *arg)
+agent_lanes_expire(struct agent_lanes *lanes, uint64_t now_ms, uint64_t idle_ms)
 {
     struct agent_lane *lane = lanes->first;
 
@@ -153,7 +150,7 @@ agent_lanes_expire(struct agent_lanes *lanes, uint64_t now_ms, uint64_t idle_ms,
         struct agent_lane *next = lane->next;
 
         if (!lane->busy && now_ms - lane->used_ms >= idle_ms)
-            lane_remove(lanes, lane, gone, arg);
+            lane_remove(lanes, lane);
         lane = next;
     }
 }

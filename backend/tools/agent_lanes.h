@@ -28,13 +28,15 @@ struct agent_lane {
     json_t *history;                 /* chat: messages; NULL: none yet */
 };
 
-struct agent_lanes { /* embedded, zeroed but for max */
+/* Told of each that goes, before it is freed. */
+typedef void agent_lane_gone_h(void *arg, struct agent_lane *lane);
+
+struct agent_lanes { /* embedded; first and count zeroed */
     struct agent_lane *first;
     unsigned count, max;
+    agent_lane_gone_h *gone;
+    void *arg;
 };
-
-/* Called for each that goes, before it is freed. */
-typedef void agent_lane_gone_h(void *arg, struct agent_lane *lane);
 
 enum agent_lanes_result {
     AGENT_LANE_TAKEN,   /* *lane is busy now */
@@ -47,18 +49,17 @@ enum agent_lanes_result {
 enum agent_lanes_result agent_lanes_take(struct agent_lanes *lanes,
                                          const struct agent_order *order,
                                          uint64_t now_ms,
-                                         struct agent_lane **lane,
-                                         agent_lane_gone_h *gone, void *arg);
+                                         struct agent_lane **lane);
 
 /* Its order has been answered. A lost one goes. */
 void agent_lanes_give(struct agent_lanes *lanes, struct agent_lane *lane,
-                      uint64_t now_ms, agent_lane_gone_h *gone, void *arg);
+                      uint64_t now_ms);
 
 /* What it was called before is unknown from now on. */
 void agent_lane_rename(struct agent_lane *lane);
 
 /* Those idle for so long go; idle_ms 0: all that are idle. */
 void agent_lanes_expire(struct agent_lanes *lanes, uint64_t now_ms,
-                        uint64_t idle_ms, agent_lane_gone_h *gone, void *arg);
+                        uint64_t idle_ms);
 
 #endif

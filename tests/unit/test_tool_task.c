@@ -625,8 +625,7 @@ on_gone(void *arg, struct agent_lane *lane)
 }
 
 static struct agent_lane *
-lane_take(struct agent_lanes *lanes, const char *caller, uint64_t now,
-          unsigned *gone)
+lane_take(struct agent_lanes *lanes, const char *caller, uint64_t now)
 {
     struct agent_order order = {.tenant = "",
                                 .caller = caller,
@@ -634,45 +633,45 @@ lane_take(struct agent_lanes *lanes, const char *caller, uint64_t now,
                                 .context = AGENT_CONTEXT_RECENT};
     struct agent_lane *lane = NULL;
 
-    (void) agent_lanes_take(lanes, &order, now, &lane, on_gone, gone);
+    (void) agent_lanes_take(lanes, &order, now, &lane);
     return lane;
 }
 
 static void
 test_lanes(void **state)
 {
-    struct agent_lanes lanes = {.max = 2};
-    struct agent_lane *a, *b;
     unsigned gone = 0;
+    struct agent_lanes lanes = {.max = 2, .gone = on_gone, .arg = &gone};
+    struct agent_lane *a, *b;
 
     (void) state;
-    a = lane_take(&lanes, "s1", 10, &gone);
-    b = lane_take(&lanes, "s1", 11, &gone);
+    a = lane_take(&lanes, "s1", 10);
+    b = lane_take(&lanes, "s1", 11);
     assert_true(a != NULL && b != NULL && a != b);
     assert_string_not_equal(a->id, b->id);
-    assert_null(lane_take(&lanes, "s1", 12, &gone));
-    agent_lanes_give(&lanes, a, 20, on_gone, &gone);
-    agent_lanes_give(&lanes, b, 21, on_gone, &gone);
+    assert_null(lane_take(&lanes, "s1", 12));
+    agent_lanes_give(&lanes, a, 20);
+    agent_lanes_give(&lanes, b, 21);
     /* The one that was used last. */
-    assert_ptr_equal(lane_take(&lanes, "s1", 22, &gone), b);
+    assert_ptr_equal(lane_take(&lanes, "s1", 22), b);
     /* Somebody else's order drives out the idle one. */
     assert_int_equal(gone, 0);
-    assert_non_null(lane_take(&lanes, "s2", 23, &gone));
+    assert_non_null(lane_take(&lanes, "s2", 23));
     assert_int_equal(gone, 1);
     /* A lost one goes when it is idle. */
     b->lost = true;
-    agent_lanes_give(&lanes, b, 30, on_gone, &gone);
+    agent_lanes_give(&lanes, b, 30);
     assert_int_equal(gone, 2);
     assert_int_equal(lanes.count, 1);
     /* Over HTTP nobody comes back but by name. */
-    a = lane_take(&lanes, "", 31, &gone);
-    agent_lanes_give(&lanes, a, 32, on_gone, &gone);
-    agent_lanes_expire(&lanes, 50, 20, on_gone, &gone);
+    a = lane_take(&lanes, "", 31);
+    agent_lanes_give(&lanes, a, 32);
+    agent_lanes_expire(&lanes, 50, 20);
     assert_int_equal(gone, 2);
-    agent_lanes_expire(&lanes, 52, 20, on_gone, &gone);
+    agent_lanes_expire(&lanes, 52, 20);
     assert_int_equal(gone, 3);
     lanes.first->busy = false;
-    agent_lanes_expire(&lanes, 52, 0, on_gone, &gone);
+    agent_lanes_expire(&lanes, 52, 0);
     assert_int_equal(lanes.count, 0);
 }
 
