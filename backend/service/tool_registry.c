@@ -292,42 +292,45 @@ tool_registry_add(struct tool_registry *r, struct tool **tp)
     return result;
 }
 
-/* What is not of that group, copied into `to`; the rest into `out`. */
-static size_t
-group_split(const struct tool_registry *r, const char *group, struct entry *to,
-            struct entry *out, size_t *out_count)
-{
-    size_t kept = 0;
+/* A list of entries under way to take the registry's place, and what will be
+ * freed then. */
+struct change {
+    struct entry *next, *out;
+    size_t next_count, out_count;
+};
 
+/* What is not of that group stays. */
+static void
+group_split(const struct tool_registry *r, const char *group, struct change *c)
+{
     for (size_t i = 0; i < r->count; i++) {
         const struct entry *e = &r->entries[i];
 
         if (e->group && strcmp(e->group, group) == 0)
-            out[(*out_count)++] = *e;
+            c->out[c->out_count++] = *e;
         else
-            to[kept++] = *e;
+            c->next[c->next_count++] = *e;
     }
-    return kept;
 }
 
-/* Those that find a place; the others follow the old ones in `out`. */
+/* Those that find a place. How many don't. */
 static unsigned
-group_join(struct entry *to, size_t *count, const struct entry *made,
-           size_t made_count, struct entry *out, size_t *out_count)
+group_join(struct change *c, const struct entry *made, size_t count)
 {
     unsigned refused = 0;
 
-    for (size_t i = 0; i < made_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         bool found;
-        size_t at = entry_place(to, *count, made[i].tool->spec.name, &found);
+        size_t at = entry_place(c->next, c->next_count, made[i].tool->spec.name,
+                                &found);
 
-        if (!found && *count < TOOL_REGISTRY_MAX) {
-            entry_insert(to, count, at, &made[i]);
+        if (!found && c->next_count < TOOL_REGISTRY_MAX) {
+            entry_insert(c->next, &c->next_count, at, &made[i]);
             continue;
         }
         LOG(WARN, "tools", "event=tool_refused tool=%s why=%s",
             made[i].tool->spec.name, found ? "name_taken" : "too_many");
-        out[(*out_count)++] = made[i];
+        c->out[c->out_count++] = made[i];
         refused++;
     }
     return refused;
@@ -366,32 +369,33 @@ tool_registry_replace(struct tool_registry *r, const char *group,
                       struct tool **tools, size_t count, unsigned *refused)
 {
     struct entry *made = group_make(group, tools, count);
-    struct entry *out = calloc(TOOL_REGISTRY_MAX + count, sizeof(*out));
-    struct entry *next = calloc(TOOL_REGISTRY_MAX, sizeof(*next));
-    size_t out_count = 0, next_count;
+    struct change c = {
+        .next = calloc(TOOL_REGISTRY_MAX, sizeof(*c.next)),
+        .out = calloc(TOOL_REGISTRY_MAX + count, sizeof(*c.out)),
+    };
     unsigned bad = 0;
 
-    if (!made || !out || !next) {
+    if (!made || !c.next || !c.out) {
         for (size_t i = 0; made && i < count; i++)
             entry_deinit(&made[i]);
         free(made);
-        free(out);
-        free(next);
+        free(c.next);
+        free(c.out);
         return UV_ENOMEM;
     }
     pthread_mutex_lock(&r->lock);
     struct entry *before = r->entries;
-    next_count = group_split(r, group, next, out, &out_count);
-    bad = group_join(next, &next_count, made, count, out, &out_count);
-    r->entries = next;
-    r->count = next_count;
+    group_split(r, group, &c);
+    bad = group_join(&c, made, count);
+    r->entries = c.next;
+    r->count = c.next_count;
     r->version++;
     sets_clear(r);
     pthread_mutex_unlock(&r->lock);
-    while (out_count > 0)
-        entry_deinit(&out[--out_count]);
+    while (c.out_count > 0)
+        entry_deinit(&c.out[--c.out_count]);
     free(before);
-    free(out);
+    free(c.out);
     free(made);
     if (refused)
         *refused = bad;

@@ -30,7 +30,7 @@
 #define TOOL_RUNNER_LANE_MAX        8  /* at once for one session or caller */
 #define TOOL_RUNNER_LANE_WAITING    32 /* beyond: refused, "busy" */
 #define TOOL_RUNNER_LANE_LATER      16 /* acknowledged, their results to come */
-#define TOOL_RUNNER_PAUSE_MS        60000 /* a page waits so long for its next */
+#define TOOL_RUNNER_PAUSE_MS        60000 /* that a page waits for its next */
 
 struct event_bus;
 struct tool_cache;
