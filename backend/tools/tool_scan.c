@@ -65,15 +65,17 @@ lines_back(const struct tool_scan *s, size_t from, unsigned lines,
     return from;
 }
 
+/* As many of them as are all there. */
 static size_t
 lines_on(const struct tool_scan *s, size_t from, unsigned lines,
          unsigned *count)
 {
-    *count = 0;
-    while (*count < lines && from < s->bytes) {
-        from = line_end(s, from);
-        from += from < s->bytes;
-        (*count)++;
+    for (*count = 0; *count < lines && from < s->bytes; (*count)++) {
+        size_t end = line_end(s, from);
+
+        if (end == s->bytes && !s->is_last)
+            break;
+        from = end + (end < s->bytes);
     }
     return from;
 }
@@ -395,7 +397,7 @@ tool_scan_create(struct tool_scan **sp, const struct tool_scan_config *cfg)
         return UV_ENOMEM;
     s->cfg = *cfg;
     s->fd = -1;
-    s->capacity = TOOL_SCAN_BLOCK;
+    s->capacity = cfg->block_bytes ? cfg->block_bytes : TOOL_SCAN_BLOCK;
     s->block = malloc(s->capacity);
     if (!s->block) {
         free(s);

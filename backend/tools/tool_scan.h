@@ -26,6 +26,7 @@ struct tool_scan_config {
     struct tool_pattern *pattern; /* borrowed; has the is_over that is asked */
     bool is_multiline;
     unsigned before, after; /* lines of context */
+    size_t block_bytes;     /* 0: TOOL_SCAN_BLOCK */
     bool (*is_over)(const void *arg);
     const void *over_arg;
 };
