@@ -481,6 +481,8 @@ config_check(struct server_config *cfg, const char *path)
         return refuse(path, "", "memory", "is less than max_message");
     if (cfg->http.keepalive > cfg->http.max)
         return refuse(path, "http", "keepalive", "is more than max");
+    if (cfg->tools.bash && !cfg->tools.root[0])
+        return refuse(path, "tools", "bash", "demands a root");
     int result = origins_check(cfg, path);
     if (!result)
         result = upstreams_check(cfg, path);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gate/child.h"
 #include "main/server_agents.h"
 #include "service/tool_cache.h"
 #include "service/tool_registry.h"
@@ -228,18 +229,19 @@ runner_end(struct server_tools *s)
     return true;
 }
 
-/* Language servers and conversations with agents, whose tools are gone. */
+/* What tools that are gone leave on the loop for a moment: language servers,
+ * conversations with agents, children that were killed. */
 static bool
-agents_end(void)
+rest_end(const char *what, unsigned (*count)(void))
 {
     uint64_t end = clock_now_ms() + END_MS;
 
-    while (server_agents_closing() && clock_now_ms() < end)
+    while (count() && clock_now_ms() < end)
         usleep(END_LOOK_US);
-    if (server_agents_closing())
-        LOG(ALERT, "server", "agents=%u did not end in %u ms",
-            server_agents_closing(), END_MS);
-    return !server_agents_closing();
+    if (count())
+        LOG(ALERT, "server", "%s=%u did not end in %u ms", what, count(),
+            END_MS);
+    return !count();
 }
 
 void
@@ -251,7 +253,8 @@ server_tools_destroy(struct server_tools **sp)
     if (!s || !runner_end(s))
         return;
     tool_registry_destroy(&s->registry);
-    if (!agents_end())
+    if (!rest_end("agents", server_agents_closing)
+        || !rest_end("children", child_count))
         return;
     tool_cache_destroy(&s->cache);
     tool_root_close(&s->root);

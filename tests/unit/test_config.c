@@ -294,6 +294,7 @@ static const struct {
      ":3: upstream a: 'key_file' can't be read"},
     {"warm {\n upstream = x\n}\n", ":2: 'upstream' names no upstream"},
     {"http {\n keepalive = 9 max = 8\n}\n", ":2: 'keepalive' is more than max"},
+    {"tools {\n bash = yes\n}\n", ":2: 'bash' demands a root"},
     {"limits {\n session = 25h\n}\n", ":2: 'session'"},
     {"upstream a {\n", "a section is not closed"},
 };
