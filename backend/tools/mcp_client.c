@@ -8,6 +8,7 @@
 #include "tools/mcp_http.h"
 #include "tools/mcp_list.h"
 #include "tools/mcp_opening.h"
+#include "tools/mcp_state.h"
 #include "tools/mcp_stdio.h"
 
 #include <stdlib.h>
@@ -21,41 +22,11 @@
 #define LOOK_MS      500   /* for calls that are overdue */
 #define STRAY_MAX    1000  /* requests of the server a connection */
 
-#define STATES(X)                                                              \
-    X(IDLE, "idle")                                                            \
-    X(OPENING, "opening")                                                      \
-    X(LISTING, "listing")                                                      \
-    X(READY, "ready")                                                          \
-    X(PAUSED, "paused")                                                        \
-    X(CLOSED, "closed")
-
-enum client_state {
-#define X(name, text) CLIENT_##name,
-    STATES(X)
-#undef X
-};
-
-static const char *const state_names[] = {
-#define X(name, text) [CLIENT_##name] = text,
-    STATES(X)
-#undef X
-};
-
-#define TO(name) (1u << CLIENT_##name)
-static const unsigned may_follow[] = {
-    [CLIENT_IDLE] = TO(OPENING) | TO(PAUSED) | TO(CLOSED),
-    [CLIENT_OPENING] = TO(IDLE) | TO(LISTING) | TO(PAUSED) | TO(CLOSED),
-    [CLIENT_LISTING] = TO(IDLE) | TO(READY) | TO(PAUSED) | TO(CLOSED),
-    [CLIENT_READY] = TO(IDLE) | TO(PAUSED) | TO(CLOSED),
-    [CLIENT_PAUSED] = TO(IDLE) | TO(CLOSED),
-    [CLIENT_CLOSED] = 0,
-};
-
 struct mcp_client {
     struct mcp_client_config cfg;
     const struct mcp_client_handlers *handlers;
     void *arg;
-    enum client_state state;
+    enum mcp_state state;
     enum mcp_era era; /* what it spoke last time */
     struct mcp_link *link;
     unsigned links;            /* open, or not closed for good yet */
@@ -63,6 +34,7 @@ struct mcp_client {
     struct loop_timer *looker; /* for calls that are overdue; runs with them */
     struct loop_task task;
     bool task_posted;
+    bool forgotten; /* by the server: what comes waits for another link */
     struct mcp_greeting greeting;
     struct mcp_opening *opening;
     struct mcp_list *list;
@@ -76,15 +48,15 @@ struct mcp_client {
 static void attempt_start(struct mcp_client *c);
 
 static void
-client_enter(struct mcp_client *c, enum client_state state)
+client_enter(struct mcp_client *c, enum mcp_state state)
 {
-    if (!(may_follow[c->state] & (1u << state))) {
+    if (!mcp_state_may_follow(c->state, state)) {
         LOG(ALERT, c->cfg.server->name, "mcp_state=%s refused=%s",
-            state_names[c->state], state_names[state]);
+            mcp_state_name(c->state), mcp_state_name(state));
         return;
     }
-    LOG(DEBUG, c->cfg.server->name, "mcp_state=%s was=%s", state_names[state],
-        state_names[c->state]);
+    LOG(DEBUG, c->cfg.server->name, "mcp_state=%s was=%s",
+        mcp_state_name(state), mcp_state_name(c->state));
     c->state = state;
 }
 
@@ -158,7 +130,7 @@ on_link_closed(void *arg)
     struct mcp_client *c = arg;
 
     c->links--;
-    if (c->state == CLIENT_CLOSED && !c->links)
+    if (c->state == MCP_CLOSED && !c->links)
         task_post(c);
 }
 
@@ -172,11 +144,11 @@ on_task(struct loop_task *task, void *arg)
 
     (void) task;
     c->task_posted = false;
-    if (c->state == CLIENT_CLOSED && !c->links)
+    if (c->state == MCP_CLOSED && !c->links)
         client_free(c);
-    else if (c->state == CLIENT_IDLE)
+    else if (c->state == MCP_IDLE)
         attempt_start(c);
-    else if (c->state == CLIENT_READY)
+    else if (c->state == MCP_READY && !c->forgotten)
         mcp_calls_flush(&c->calls, &way);
 }
 
@@ -198,7 +170,7 @@ pause_next(struct mcp_client *c)
 static void
 client_pause(struct mcp_client *c)
 {
-    client_enter(c, CLIENT_PAUSED);
+    client_enter(c, MCP_PAUSED);
     loop_timer_start(c->timer, pause_next(c), 0);
 }
 
@@ -208,7 +180,7 @@ attempt_fail(struct mcp_client *c, const char *why)
 {
     char text[160];
 
-    snprintf(text, sizeof(text), "%s: %s", state_names[c->state], why);
+    snprintf(text, sizeof(text), "%s: %s", mcp_state_name(c->state), why);
     c->era = MCP_ERA_UNKNOWN;
     link_drop(c);
     client_pause(c);
@@ -220,9 +192,10 @@ static void
 client_again(struct mcp_client *c)
 {
     link_drop(c);
-    client_enter(c, CLIENT_IDLE);
+    client_enter(c, MCP_IDLE);
     loop_timer_stop(c->timer);
     task_post(c);
+    mcp_calls_fail_all(&c->calls, false, UV_ECONNRESET, "it was lost");
 }
 
 /* The link of a server that was there is lost. */
@@ -246,13 +219,13 @@ on_link_lost(void *arg, int error, const char *why)
 {
     struct mcp_client *c = arg;
 
-    if (c->state == CLIENT_READY) {
+    if (c->state == MCP_READY) {
         ready_lost(c, error, why);
     } else if (mcp_opening_is_probing(c->opening) && error == UV_ECONNRESET) {
         /* There are servers that die of a question they don't know. */
         c->era = MCP_ERA_LEGACY;
         client_again(c);
-    } else if (c->state != CLIENT_CLOSED) {
+    } else if (c->state != MCP_CLOSED) {
         attempt_fail(c, why);
     }
 }
@@ -314,6 +287,7 @@ attempt_start(struct mcp_client *c)
 
     memset(&c->greeting, 0, sizeof(c->greeting));
     c->strays = 0;
+    c->forgotten = false;
     result = cfg->server->mcp[0]
                  ? mcp_http_create(&c->link, cfg->loop, cfg->http, cfg->server,
                                    &link_handlers, c)
@@ -324,7 +298,7 @@ attempt_start(struct mcp_client *c)
         return;
     }
     c->links++;
-    client_enter(c, CLIENT_OPENING);
+    client_enter(c, MCP_OPENING);
     loop_timer_start(c->timer, cfg->server->connect_timeout_ms, 0);
     mcp_opening_start(c->opening, c->era);
 }
@@ -334,10 +308,10 @@ on_timer(void *arg)
 {
     struct mcp_client *c = arg;
 
-    if (c->state == CLIENT_PAUSED) {
-        client_enter(c, CLIENT_IDLE);
+    if (c->state == MCP_PAUSED) {
+        client_enter(c, MCP_IDLE);
         attempt_start(c);
-    } else if (c->state == CLIENT_OPENING || c->state == CLIENT_LISTING) {
+    } else if (c->state == MCP_OPENING || c->state == MCP_LISTING) {
         attempt_fail(c, "it took longer than connect_timeout");
     }
 }
@@ -366,7 +340,7 @@ on_opening_open(void *arg, const struct mcp_greeting *greeting)
                   json_rpc_notification("notifications/initialized", NULL));
         c->link->ops->listen(c->link, greeting->version);
     }
-    client_enter(c, CLIENT_LISTING);
+    client_enter(c, MCP_LISTING);
     loop_timer_start(c->timer, c->cfg.server->connect_timeout_ms, 0);
     mcp_list_start(c->list, &c->greeting);
 }
@@ -449,6 +423,7 @@ on_link_failed(void *arg, uint64_t number, int error, unsigned status,
 
     if (!c->link)
         return;
+    c->forgotten |= error == UV_ENOTCONN;
     if (!mcp_opening_failed(c->opening, number, error, status, why)
         && !mcp_list_failed(c->list, number, error))
         mcp_calls_fail(&c->calls, number, error, why);
@@ -481,8 +456,8 @@ on_list_done(void *arg, const json_t *tools)
 {
     struct mcp_client *c = arg;
 
-    if (c->state == CLIENT_LISTING) {
-        client_enter(c, CLIENT_READY);
+    if (c->state == MCP_LISTING) {
+        client_enter(c, MCP_READY);
         loop_timer_stop(c->timer);
         c->ready_ms = clock_now_ms();
         LOG(INFO, c->cfg.server->name,
@@ -490,7 +465,7 @@ on_list_done(void *arg, const json_t *tools)
             c->greeting.server, json_array_size(tools));
     }
     c->handlers->on_list(c->arg, tools);
-    if (c->state == CLIENT_READY) {
+    if (c->state == MCP_READY && !c->forgotten) {
         const struct mcp_calls_way way = way_of(c);
         mcp_calls_flush(&c->calls, &way);
     }
@@ -502,7 +477,7 @@ on_list_failed(void *arg, int error, const char *why)
     struct mcp_client *c = arg;
 
     (void) error;
-    if (c->state == CLIENT_LISTING)
+    if (c->state == MCP_LISTING)
         attempt_fail(c, why);
 }
 
@@ -531,8 +506,7 @@ mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
                 uint64_t *id)
 {
     /* A short pause is waited for. */
-    if (c->state == CLIENT_CLOSED
-        || (c->state == CLIENT_PAUSED && c->failures > 2))
+    if (c->state == MCP_CLOSED || (c->state == MCP_PAUSED && c->failures > 2))
         return UV_ENOTCONN;
     *id = ++c->numbers;
     int result =
@@ -541,7 +515,7 @@ mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
         return result;
     if (c->calls.count == 1)
         loop_timer_start(c->looker, LOOK_MS, LOOK_MS);
-    if (c->state == CLIENT_READY)
+    if (c->state == MCP_READY)
         task_post(c);
     return 0;
 }
@@ -559,21 +533,15 @@ mcp_client_cancel(struct mcp_client *c, uint64_t id)
 void
 mcp_client_close(struct mcp_client *c)
 {
-    if (c->state == CLIENT_CLOSED)
+    if (c->state == MCP_CLOSED)
         return;
-    client_enter(c, CLIENT_CLOSED);
+    client_enter(c, MCP_CLOSED);
     loop_timer_stop(c->timer);
     loop_timer_stop(c->looker);
     link_drop(c);
     mcp_calls_fail_all(&c->calls, true, UV_ECANCELED, "it is being closed");
     if (!c->links)
         task_post(c);
-}
-
-const char *
-mcp_client_version(const struct mcp_client *c)
-{
-    return c->greeting.version ? c->greeting.version : "";
 }
 
 static int

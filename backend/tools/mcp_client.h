@@ -60,7 +60,4 @@ int mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
 /* on_done, inside, unless it was told already. */
 void mcp_client_cancel(struct mcp_client *c, uint64_t id);
 
-/* "2025-11-25", …; "" before it is known. */
-const char *mcp_client_version(const struct mcp_client *c);
-
 #endif

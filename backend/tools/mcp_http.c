@@ -20,6 +20,7 @@
 
 #define EVENT_BYTES     256
 #define GOODBYE_MS      1000
+#define FORGOTTEN_MS    50   /* others of that session are refused by then */
 #define RETRY_MS        1000 /* before a stream is taken up, if not said */
 #define RETRY_MIN_MS    100  /* of one that nobody waits for */
 #define RETRY_MAX_MS    30000
@@ -47,6 +48,7 @@ struct ticket {
     bool forgotten;
     bool streamed; /* there was a stream to come back to */
     unsigned retries;
+    int64_t retry_ms;              /* what the stream asked for; -1 nothing */
     char event[EVENT_BYTES];       /* taken up behind it; "" none */
     struct mcp_exchange *exchange; /* NULL: paused */
     struct loop_timer *timer;      /* made when it is first paused */
@@ -63,8 +65,10 @@ struct mcp_http {
     struct ticket *tickets;
     unsigned ticket_count;
     struct loop_task closed_task;
+    struct loop_timer *lose_timer;
     char session[MCP_HTTP_SESSION_BYTES]; /* "" none */
     char version[16];                     /* agreed, legacy */
+    bool forgotten; /* the session, by the server: lost in a moment */
     bool lost, closing;
 };
 
@@ -85,6 +89,7 @@ ticket_create(struct mcp_http *h, enum ticket_kind kind)
         return NULL;
     t->http = h;
     t->kind = kind;
+    t->retry_ms = -1;
     t->next = h->tickets;
     t->link = &h->tickets;
     if (t->next)
@@ -121,6 +126,15 @@ ticket_cancel(struct ticket *t)
 }
 
 static void
+http_free(struct mcp_http *h)
+{
+    mcp_http_headers_destroy(&h->headers);
+    if (h->lose_timer)
+        loop_timer_destroy(&h->lose_timer);
+    free(h);
+}
+
+static void
 on_closed_task(struct loop_task *task, void *arg)
 {
     struct mcp_http *h = arg;
@@ -128,20 +142,33 @@ on_closed_task(struct loop_task *task, void *arg)
     void *handler_arg = h->arg;
 
     (void) task;
-    mcp_http_headers_destroy(&h->headers);
-    free(h);
+    http_free(h);
     handlers->on_closed(handler_arg);
 }
 
 /* --- failures */
 
+/* The session is forgotten. What else was sent with it is being refused too,
+ * and is to be told so. */
 static void
-link_lose(struct mcp_http *h, int error, const char *why)
+on_lose_timer(void *arg)
 {
+    struct mcp_http *h = arg;
+
     if (h->lost || h->closing)
         return;
     h->lost = true;
-    h->handlers->on_lost(h->arg, error, why);
+    h->handlers->on_lost(h->arg, UV_ENOTCONN,
+                         "the server has forgotten the session");
+}
+
+static void
+session_lose(struct mcp_http *h)
+{
+    if (h->forgotten || h->lost || h->closing)
+        return;
+    h->forgotten = true;
+    loop_timer_start(h->lose_timer, FORGOTTEN_MS, 0);
 }
 
 static int
@@ -174,11 +201,11 @@ ticket_fail(struct ticket *t, int error, unsigned status, const char *why)
     bool told = number && !t->forgotten && !h->closing && !h->lost;
 
     ticket_free(t);
+    if (gone)
+        session_lose(h);
     if (told)
         h->handlers->on_failed(h->arg, number, gone ? UV_ENOTCONN : error,
                                status, why);
-    if (gone)
-        link_lose(h, UV_ENOTCONN, "the server has forgotten the session");
 }
 
 /* --- streams that are taken up again */
@@ -197,9 +224,9 @@ on_ticket_timer(void *arg)
 
 /* As the stream asks; longer and longer when coming back brings nothing. */
 static uint64_t
-pause_of(const struct ticket *t, const struct mcp_exchange_end *end)
+pause_of(const struct ticket *t)
 {
-    uint64_t ms = end->retry_ms >= 0 ? (uint64_t) end->retry_ms : RETRY_MS;
+    uint64_t ms = t->retry_ms >= 0 ? (uint64_t) t->retry_ms : RETRY_MS;
 
     if (t->kind == TICKET_LISTEN && ms < RETRY_MIN_MS)
         ms = RETRY_MIN_MS;
@@ -222,12 +249,13 @@ ticket_may_resume(const struct ticket *t, const struct mcp_exchange_end *end)
         return end->status == 0 || end->streamed || end->status >= 500;
     if (t->kind != TICKET_MESSAGE || !t->number || !t->event[0])
         return false;
-    return t->retries < RETRIES && (end->status == 0 || end->streamed)
+    return t->retries < RETRIES
+           && (end->status == 0 || end->streamed || end->status >= 500)
            && (!t->deadline_ms || clock_now_ms() < t->deadline_ms);
 }
 
 static int
-ticket_pause(struct ticket *t, const struct mcp_exchange_end *end)
+ticket_pause(struct ticket *t)
 {
     int result = 0;
 
@@ -235,7 +263,7 @@ ticket_pause(struct ticket *t, const struct mcp_exchange_end *end)
         result =
             loop_timer_create(&t->timer, t->http->loop, on_ticket_timer, t);
     if (!result)
-        loop_timer_start(t->timer, pause_of(t, end), 0);
+        loop_timer_start(t->timer, pause_of(t), 0);
     t->retries++;
     return result;
 }
@@ -292,6 +320,8 @@ event_note(struct ticket *t, const struct mcp_exchange_end *end)
 {
     size_t n = strlen(end->id);
 
+    if (end->retry_ms >= 0)
+        t->retry_ms = end->retry_ms;
     if (!end->streamed || !n || n >= sizeof(t->event))
         return;
     if (strcmp(t->event, end->id) != 0)
@@ -328,7 +358,7 @@ on_exchange_end(void *arg, const struct mcp_exchange_end *end)
         ticket_free(t);
         return;
     }
-    if (ticket_may_resume(t, end) && ticket_pause(t, end) == 0)
+    if (ticket_may_resume(t, end) && ticket_pause(t) == 0)
         return;
     /* Without it there is only less to hear. */
     if (t->kind == TICKET_LISTEN && !session_is_gone(t, end->status))
@@ -438,7 +468,7 @@ goodbye_send(struct mcp_http *h)
 {
     struct ticket *t;
 
-    if (!h->session[0] || h->lost)
+    if (!h->session[0] || h->lost || h->forgotten)
         return;
     t = ticket_create(h, TICKET_GOODBYE);
     if (!t)
@@ -462,6 +492,7 @@ mcp_http_close(struct mcp_link *link)
     }
     goodbye_send(h);
     h->closing = true;
+    loop_timer_stop(h->lose_timer);
     if (!h->ticket_count)
         loop_post(h->loop, &h->closed_task);
 }
@@ -482,8 +513,11 @@ mcp_http_create(struct mcp_link **lp, struct loop *loop,
     struct mcp_http *h = calloc(1, sizeof(*h));
     int result = h ? mcp_http_headers_create(&h->headers, server) : UV_ENOMEM;
 
+    if (!result)
+        result = loop_timer_create(&h->lose_timer, loop, on_lose_timer, h);
     if (result) {
-        free(h);
+        if (h)
+            http_free(h);
         return result;
     }
     h->link.ops = &ops;
