@@ -97,6 +97,9 @@ struct server_config {
         uint64_t cache_entries; /* 0: nothing is kept */
         uint64_t cache_bytes;
         uint64_t file_ttl_ms; /* results of read_file, glob and grep */
+        bool web;
+        struct config_list web_allow; /* ranges of addresses, not public */
+        uint64_t web_ttl_ms, web_timeout_ms;
         bool bash;
         uint64_t bash_memory_bytes; /* of a command's processes */
         uint64_t bash_processes;

@@ -181,6 +181,15 @@ KEY("tools", "cache_size", SIZE, tools.cache_bytes, "64m", 64 * 1024,
 KEY("tools", "file_ttl", DURATION, tools.file_ttl_ms, "30s", 0,
     60 * MINUTE_MS, NULL, true,
     "How long results of read_file, glob and grep are kept; 0s: never.")
+KEY("tools", "web", SWITCH, tools.web, "yes", 0, 0, NULL, true,
+    "web_fetch, which reads pages of the public internet and nothing else.")
+KEY("tools", "web_allow", TEXTS, tools.web_allow, "", 0, 64, NULL, true,
+    "Addresses that it may read although they are not public: "
+    "\"10.1.0.0/16\", \"127.0.0.1:8080\", \"[fd00::]/8\".")
+KEY("tools", "web_ttl", DURATION, tools.web_ttl_ms, "5m", 0, 60 * MINUTE_MS,
+    NULL, true, "How long its results are kept; 0s: never.")
+KEY("tools", "web_timeout", DURATION, tools.web_timeout_ms, "30s", 100,
+    10 * MINUTE_MS, NULL, true, "Time for a page, redirects included.")
 KEY("tools", "bash", SWITCH, tools.bash, "no", 0, 0, NULL, true,
     "Shell commands in the root, each in a sandbox (bubblewrap) without "
     "network; a start without one that works fails.")

@@ -2,7 +2,9 @@
 
 #include "main/server_tools.h"
 
+#include "base/address_range.h"
 #include "base/clock.h"
+#include "base/config_key.h"
 #include "base/log.h"
 #include "gate/child.h"
 #include "main/server_agents.h"
@@ -16,6 +18,8 @@
 #include "tools/tool_grep.h"
 #include "tools/tool_read.h"
 #include "tools/tool_root.h"
+#include "tools/tool_servers.h"
+#include "tools/tool_web.h"
 #include "tools/tool_write.h"
 
 #include <stdlib.h>
@@ -26,9 +30,12 @@
 
 #define BASH_FILE_BYTES (256ull << 20) /* the largest file of a command */
 
+#define SETTLE_MS 3000 /* that a start waits for servers of tools */
+
 struct server_tools {
     const struct server_config *config;
-    struct tool_root *root; /* NULL: none is configured */
+    struct tool_servers *servers; /* NULL: none is configured */
+    struct tool_root *root;       /* NULL: none is configured */
     struct tool_registry *registry;
     struct tool_cache *cache; /* NULL: nothing is kept */
     struct tool_runner *runner;
@@ -126,12 +133,87 @@ agents_make(struct server_tools *s, const struct server_tools_config *cfg)
 }
 
 static int
+web_make(struct server_tools *s, const struct server_tools_config *cfg)
+{
+    const struct config_list *allow = &s->config->tools.web_allow;
+    struct address_range ranges[CONFIG_LIST_MAX];
+    const struct tool_web_config web = {
+        .http = cfg->http,
+        .allow = ranges,
+        .allow_count = allow->count,
+        .ttl_ms = s->config->tools.web_ttl_ms,
+        .timeout_ms = s->config->tools.web_timeout_ms,
+    };
+    struct tool *tool = NULL;
+
+    for (size_t i = 0; i < allow->count; i++) {
+        if (address_range_parse(&ranges[i], allow->items[i]) != 0) {
+            LOG(ALERT, "server", "web_allow: \"%s\" is no range of addresses",
+                allow->items[i]);
+            return UV_EINVAL;
+        }
+    }
+    int result = tool_web_create(&tool, &web);
+
+    return tool_add(s, result, tool, "web_fetch");
+}
+
+/* --- servers of tools elsewhere */
+
+/* On the services' loop. What was kept of others may be another's now. */
+static void
+on_tools(void *arg, const char *name, struct tool **tools, size_t count)
+{
+    struct server_tools *s = arg;
+    unsigned refused = 0;
+
+    if (s->cache && count)
+        tool_cache_bump(s->cache, tools[0]->spec.domain);
+    int result =
+        tool_registry_replace(s->registry, name, tools, count, &refused);
+    if (result)
+        LOG(ERROR, "tools", "server=%s event=tools_lost error=%s", name,
+            uv_err_name(result));
+    else
+        LOG(NOTICE, "tools", "server=%s tools=%zu refused=%u", name, count,
+            refused);
+}
+
+/* One that is up has its tools there before the first request; one that is
+ * down is waited for a moment, and mounted when it comes. */
+static int
+servers_start(struct server_tools *s, const struct server_tools_config *cfg)
+{
+    static const struct tool_servers_handlers handlers = {.on_tools = on_tools};
+    const struct tool_servers_config servers = {
+        .loop = cfg->loop,
+        .http = cfg->http,
+        .servers = s->config->tool_servers,
+        .count = s->config->tool_server_count,
+    };
+    uint64_t end = clock_now_ms() + SETTLE_MS;
+
+    if (!servers.count)
+        return 0;
+    int result = tool_servers_create(&s->servers, &servers, &handlers, s);
+    if (result)
+        return tool_failed("tool_server", result);
+    while (!tool_servers_is_settled(s->servers) && clock_now_ms() < end)
+        usleep(END_LOOK_US);
+    if (!tool_servers_is_settled(s->servers))
+        LOG(WARN, "tools", "event=servers_late waited_ms=%u", SETTLE_MS);
+    return 0;
+}
+
+static int
 builtin_make(struct server_tools *s, const struct server_tools_config *cfg)
 {
     int result = s->root ? files_make(s) : 0;
 
     if (!result && s->root && s->config->tools.bash)
         result = bash_make(s);
+    if (!result && s->config->tools.web)
+        result = web_make(s, cfg);
     /* The last: whether there is anything to cancel is seen then. */
     return result ? result : agents_make(s, cfg);
 }
@@ -202,6 +284,8 @@ server_tools_create(struct server_tools **sp,
     if (!result)
         result = builtin_make(s, cfg);
     if (!result)
+        result = servers_start(s, cfg);
+    if (!result)
         LOG(NOTICE, "server", "tools=%zu root=\"%s\"",
             tool_registry_count(s->registry), s->config->tools.root);
     return result;
@@ -215,9 +299,12 @@ runner_end(struct server_tools *s)
 {
     uint64_t end = clock_now_ms() + END_MS;
 
+    if (s->runner)
+        tool_runner_close(s->runner);
+    if (s->servers)
+        tool_servers_close(&s->servers);
     if (!s->runner)
         return true;
-    tool_runner_close(s->runner);
     while (tool_runner_count(s->runner) && clock_now_ms() < end)
         usleep(END_LOOK_US);
     if (tool_runner_count(s->runner)) {
