@@ -60,7 +60,9 @@ lsp_add(const struct server_agents_config *cfg, const struct lsp_box *box)
     };
     struct tool *tool = NULL;
 
-    return tool_add(cfg, tool_lsp_create(&tool, &lsp), tool, "LSP");
+    int result = tool_lsp_create(&tool, &lsp);
+
+    return tool_add(cfg, result, tool, "LSP");
 }
 
 static int
@@ -107,8 +109,8 @@ tasks_add(const struct server_agents_config *cfg, struct agent *agent)
         };
         struct tool *tool = NULL;
 
-        result =
-            tool_add(cfg, tool_task_create(&tool, &task), tool, names[kind]);
+        result = tool_task_create(&tool, &task);
+        result = tool_add(cfg, result, tool, names[kind]);
     }
     return result;
 }
@@ -163,8 +165,9 @@ cancel_make(const struct server_agents_config *cfg)
     if (tool_registry_count(cfg->registry) == 0
         && cfg->config->tool_server_count == 0)
         return 0;
-    return tool_add(cfg, tool_cancel_create(&tool, &cancel), tool,
-                    "cancel_current_task");
+    int result = tool_cancel_create(&tool, &cancel);
+
+    return tool_add(cfg, result, tool, "cancel_current_task");
 }
 
 int
