@@ -161,8 +161,9 @@ api_tool_wait(struct gate_request *rq, struct api_context *api,
         w->shape = shape;
         atomic_init(&w->steps, 0);
         atomic_init(&w->shares, 2);
-        result = tool_runner_order(api->tool_runner, order, &order_handlers, w,
-                                   &w->job, &answer);
+        result = tool_runner_order(
+            api->tool_runner, order,
+            &(struct tool_order_caller){&order_handlers, w}, &w->job, &answer);
     }
     if (result == 0) {
         wait_park(w, rq, api);

@@ -196,8 +196,10 @@ call_order(struct batch_call *call, struct gate_request *rq,
     order.call_id = call->id;
     order.lane = &b->lane;
     atomic_fetch_add(&b->shares, 1);
-    result = tool_runner_order(api->tool_runner, &order, &order_handlers, call,
-                               &call->job, &answer);
+    result =
+        tool_runner_order(api->tool_runner, &order,
+                          &(struct tool_order_caller){&order_handlers, call},
+                          &call->job, &answer);
     if (result == 0) {
         return;
     }

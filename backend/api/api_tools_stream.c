@@ -382,8 +382,10 @@ api_tools_stream(struct gate_request *rq, struct api_context *api,
         order->loop = ps->loop;
         order->wants_pages = true;
         atomic_fetch_add(&stream_count, 1);
-        result = tool_runner_order(api->tool_runner, order, &order_handlers, ps,
-                                   &ps->job, &answer);
+        result =
+            tool_runner_order(api->tool_runner, order,
+                              &(struct tool_order_caller){&order_handlers, ps},
+                              &ps->job, &answer);
     }
     if (result == 0) {
         stream_take(ps, rq);

@@ -16,7 +16,6 @@
 #include <uv.h>
 
 #define FILE_BYTES (1024 * 1024)
-
 /* libConfuse lets the end of the file close a section. A key behind the text
  * that is known at the top alone shows it. */
 #define SENTINEL "end_of_file"
@@ -579,10 +578,10 @@ config_forget_environment(const struct server_config *cfg)
     for (size_t i = 0; i < cfg->upstream_count; i++) {
         const char *name = cfg->upstreams[i].key_env;
         char *text = name[0] ? getenv(name) : NULL;
-        if (!text)
-            continue;
-        explicit_bzero(text, strlen(text));
-        unsetenv(name);
+        if (text)
+            explicit_bzero(text, strlen(text));
+        if (text)
+            unsetenv(name);
     }
     for (size_t i = 0; i < cfg->tool_server_count; i++)
         config_tool_server_forget(&cfg->tool_servers[i]);

@@ -90,17 +90,14 @@ struct server_config {
         uint64_t pool_wait_ms; /* for a free connection */
     } http;
     struct {
-        char *root;             /* of file tools, "" none: there are none */
-        uint64_t threads;       /* that file tools run on */
-        uint64_t max_running;   /* runs at once */
-        uint64_t max_waiting;   /* orders beyond */
-        uint64_t cache_entries; /* 0: nothing is kept */
-        uint64_t cache_bytes;
+        char *root;       /* of file tools, "" none: there are none */
+        uint64_t threads; /* that file tools run on */
+        uint64_t max_running, max_waiting;
+        uint64_t cache_entries, cache_bytes; /* 0 entries: nothing is kept */
         uint64_t file_ttl_ms; /* results of read_file, glob and grep */
-        bool web;
+        bool web, bash;
         struct config_list web_allow; /* ranges of addresses, not public */
         uint64_t web_ttl_ms, web_timeout_ms;
-        bool bash;
         uint64_t bash_memory_bytes; /* of a command's processes */
         uint64_t bash_processes;
         uint64_t bash_timeout_ms; /* the most that a call may ask for */

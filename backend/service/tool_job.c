@@ -279,7 +279,7 @@ tool_job_done(struct tool_job *job, const struct tool_outcome *outcome)
 
 struct tool_job *
 tool_job_make(struct tool_origin *origin, const struct tool_order *order,
-              const struct tool_order_handlers *handlers, void *arg,
+              const struct tool_order_caller *caller,
               const struct tool_job_home *home)
 {
     struct tool_job *job = calloc(1, sizeof(*job));
@@ -290,8 +290,8 @@ tool_job_make(struct tool_origin *origin, const struct tool_order *order,
     job->lane = order->lane;
     job->loop = order->loop;
     job->spare_loop = home->loop;
-    job->handlers = *handlers;
-    job->arg = arg;
+    job->handlers = *caller->handlers;
+    job->arg = caller->arg;
     job->live = home->live;
     atomic_fetch_add_explicit(job->live, 1, memory_order_relaxed);
     atomic_init(&job->shares, 1);

@@ -98,8 +98,8 @@ struct tool_job_home {
  * origin. NULL: no memory. */
 struct tool_job *tool_job_make(struct tool_origin *origin,
                                const struct tool_order *order,
-                               const struct tool_order_handlers *handlers,
-                               void *arg, const struct tool_job_home *home);
+                               const struct tool_order_caller *caller,
+                               const struct tool_job_home *home);
 /* Instead of telling done: nobody has been told of it. */
 void tool_job_drop(struct tool_job *job);
 struct tool_job *tool_job_ref(struct tool_job *job);

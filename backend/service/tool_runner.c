@@ -282,8 +282,8 @@ order_here(const struct asking *a, struct tool_origin *origin,
 
 /* Nothing kept can be given. */
 static int
-order_miss(const struct asking *a, const struct tool_order_handlers *handlers,
-           void *arg, struct tool_job **jp, struct tool_answer *answer)
+order_miss(const struct asking *a, const struct tool_order_caller *caller,
+           struct tool_job **jp, struct tool_answer *answer)
 {
     const struct tool_job_home home = tool_orders_home(a->runner->orders);
     struct tool_origin *origin = tool_origin_make(a->tool, a->order);
@@ -294,8 +294,7 @@ order_miss(const struct asking *a, const struct tool_order_handlers *handlers,
         return UV_ENOMEM;
     if (a->tool->spec.flags & TOOL_AT_ONCE) {
         result = order_here(a, origin, answer);
-    } else if ((job = tool_job_make(origin, a->order, handlers, arg, &home))
-               != NULL) {
+    } else if ((job = tool_job_make(origin, a->order, caller, &home)) != NULL) {
         if (jp)
             *jp = job;
         tool_job_ref(job);
@@ -312,8 +311,8 @@ order_miss(const struct asking *a, const struct tool_order_handlers *handlers,
 
 /* The tool is found, the arguments fit. */
 static int
-order_ask(struct asking *a, const struct tool_order_handlers *handlers,
-          void *arg, struct tool_job **jp, struct tool_answer *answer)
+order_ask(struct asking *a, const struct tool_order_caller *caller,
+          struct tool_job **jp, struct tool_answer *answer)
 {
     struct tool_flight *flight;
     int result = question_make(a);
@@ -325,7 +324,7 @@ order_ask(struct asking *a, const struct tool_order_handlers *handlers,
             ? tool_cache_find(a->runner->cfg.cache, &a->question, &flight)
             : NULL;
     if (!value)
-        return order_miss(a, handlers, arg, jp, answer);
+        return order_miss(a, caller, jp, answer);
     if (flight)
         refresh_start(a, flight);
     tool_news_hit(a->runner->cfg.events, a->order, value);
@@ -334,8 +333,8 @@ order_ask(struct asking *a, const struct tool_order_handlers *handlers,
 
 int
 tool_runner_order(struct tool_runner *r, const struct tool_order *order,
-                  const struct tool_order_handlers *handlers, void *arg,
-                  struct tool_job **jp, struct tool_answer *answer)
+                  const struct tool_order_caller *caller, struct tool_job **jp,
+                  struct tool_answer *answer)
 {
     char why[TOOL_SCHEMA_ERROR_BYTES];
     struct asking a = {.runner = r, .order = order, .began_us = clock_now_us()};
@@ -349,7 +348,7 @@ tool_runner_order(struct tool_runner *r, const struct tool_order *order,
         return answer_refuse(&a, answer, TOOL_UNKNOWN, "unknown_tool",
                              "There is no tool of that name.");
     a.wants_pages = order->wants_pages && (a.tool->spec.flags & TOOL_PAGES)
-                    && handlers && handlers->on_page;
+                    && caller->handlers->on_page;
     if (!json_is_object(order->arguments))
         result = answer_refuse(&a, answer, TOOL_INVALID, "invalid_arguments",
                                "The arguments must be a JSON object.");
@@ -357,7 +356,7 @@ tool_runner_order(struct tool_runner *r, const struct tool_order *order,
         result = answer_refuse(&a, answer, TOOL_INVALID, "invalid_arguments",
                                "%s", why);
     else
-        result = order_ask(&a, handlers, arg, jp, answer);
+        result = order_ask(&a, caller, jp, answer);
     tool_unref(&a.tool);
     return result;
 }

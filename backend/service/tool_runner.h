@@ -37,7 +37,6 @@ struct tool_cache;
 struct tool_job;
 struct tool_registry;
 struct tool_runner;
-
 struct tool_runner_config {
     struct tool_registry *registry;
     struct tool_cache *cache; /* NULL: nothing is kept */
@@ -51,9 +50,8 @@ struct tool_runner_config {
 
 int tool_runner_create(struct tool_runner **rp,
                        const struct tool_runner_config *cfg);
-/* New orders are refused, running ones cancelled; every on_done is told. The
- * loops still run. Then wait until tool_runner_count is 0, and destroy, with
- * the loops still there and on none of them. */
+/* New orders are refused, running ones cancelled; every on_done is told. Then
+ * wait until _count is 0, and destroy, while the loops run and on none. */
 void tool_runner_close(struct tool_runner *r);
 void tool_runner_destroy(struct tool_runner **rp);
 
@@ -98,14 +96,12 @@ struct tool_answer {
 };
 
 struct tool_order_handlers {
-    /* Wanted pages: a page as JSON text, borrowed; the next one is made after
-     * tool_job_continue. May be NULL without wants_pages. */
+    /* A page as JSON text, borrowed; the next one is made after
+     * tool_job_continue. This one and the next two may be NULL. */
     void (*on_page)(void *arg, const char *json, size_t bytes);
-    /* May be NULL. */
     void (*on_progress)(void *arg, double progress, double total,
                         const char *message);
-    /* A long tool's first word, JSON text, borrowed; on_done still follows.
-     * NULL: then it is run, and the order answered at its end. */
+    /* A long tool's first word, JSON text, borrowed; on_done still follows. */
     void (*on_acknowledged)(void *arg, const char *json, size_t bytes);
     /* Once, the last; never within tool_runner_order or a verb here, but
      * without a loop maybe on another thread before the verb has returned. Then
@@ -113,15 +109,20 @@ struct tool_order_handlers {
     void (*on_done)(void *arg, const struct tool_answer *answer);
 };
 
+struct tool_order_caller {
+    const struct tool_order_handlers *handlers;
+    void *arg; /* theirs */
+};
+
 /*
  * 0: on_done follows; *job (may be NULL: not wanted) is the caller's share,
- * written before any handler runs. The handlers' struct is copied.
+ * written before any handler runs. The caller's structs are copied.
  * 1: it is answered already: *answer, whose texts live until the caller's
  * tool_answer_deinit; no handler is called. This is how hits come, and how
  * orders are refused. UV_ENOMEM: nothing has happened.
  */
 int tool_runner_order(struct tool_runner *r, const struct tool_order *order,
-                      const struct tool_order_handlers *handlers, void *arg,
+                      const struct tool_order_caller *caller,
                       struct tool_job **job, struct tool_answer *answer);
 void tool_answer_deinit(struct tool_answer *answer);
 

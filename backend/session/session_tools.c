@@ -274,8 +274,9 @@ job_order(struct session_tools *t, struct session_tool_call *call,
     job->serial = call->serial;
     job->next = t->jobs;
     t->jobs = job;
-    int result = tool_runner_order(t->cfg.runner, &order, &job_handlers, job,
-                                   &job->job, answer);
+    int result = tool_runner_order(
+        t->cfg.runner, &order, &(struct tool_order_caller){&job_handlers, job},
+        &job->job, answer);
     if (result)
         job_free(job);
     return result;

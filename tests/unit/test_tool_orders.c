@@ -404,8 +404,9 @@ storm_thread(void *arg)
         };
         struct tool_answer answer;
 
-        int result = tool_runner_order(runner, &one, &storm, &orders[i],
-                                       &orders[i].job, &answer);
+        int result = tool_runner_order(
+            runner, &one, &(struct tool_order_caller){&storm, &orders[i]},
+            &orders[i].job, &answer);
         json_decref(arguments);
         assert_true(result == 0 || result == 1);
         given += result == 0;

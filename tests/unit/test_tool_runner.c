@@ -348,8 +348,9 @@ test_r3_4_all_pages(void **state)
         paged_order.loop = i ? session : NULL;
         atomic_store(&page_job, NULL);
         atomic_store(&pages_read, 0);
-        c.result = tool_runner_order(runner, &paged_order, &reading, &c, &job,
-                                     &answer);
+        c.result = tool_runner_order(runner, &paged_order,
+                                     &(struct tool_order_caller){&reading, &c},
+                                     &job, &answer);
         assert_int_equal(c.result, 0);
         atomic_store(&page_job, job);
         caller_wait(&c);

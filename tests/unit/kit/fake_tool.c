@@ -278,8 +278,9 @@ caller_order_as(struct caller *c, struct tool_order order,
     assert_non_null(tree);
     *c = (struct caller){.is_patient = c->is_patient};
     order.arguments = tree;
-    int result =
-        tool_runner_order(runner, &order, &handlers, c, &c->job, &answer);
+    int result = tool_runner_order(runner, &order,
+                                   &(struct tool_order_caller){&handlers, c},
+                                   &c->job, &answer);
     json_decref(tree);
     c->result = result;
     if (result == 1) {
