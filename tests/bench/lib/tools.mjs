@@ -119,7 +119,7 @@ async function slowTools(scope) {
 
 async function toolParallel({ rounds, quick }) {
     return scoped(async scope => {
-        const name = 'http_bench_wait';
+        const name = 'wait';
         const stack = await toolStack(scope, { tools: [name],
             settings: { tool_server: { bench: { http: await slowTools(scope) } } } });
         const listed = async () => {
