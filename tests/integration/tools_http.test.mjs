@@ -394,3 +394,87 @@ test('the web app\'s routes', async (t) => {
         assert.doesNotMatch(text, /secret words/);
     });
 });
+
+// A server of tools that answers when it is told to.
+async function heldTools(t) {
+    const tool = { type: 'function', name: 'held', description: 'Waits to be let go.',
+        parameters: { type: 'object', properties: { n: { type: 'integer' } } } };
+    const held = { waiting: new Set(), gone: 0, most: 0 };
+    const server = http.createServer((asked, answer) => {
+        const send = (value) => {
+            answer.writeHead(200, { 'content-type': 'application/json' });
+            answer.end(JSON.stringify(value));
+        };
+        asked.resume();
+        if (asked.url === '/tools') {
+            send({ tools: [tool], count: 1 });
+            return;
+        }
+        const one = { go: () => { held.waiting.delete(one);
+            send({ success: true, output: { held: true } }); } };
+        held.waiting.add(one);
+        held.most = Math.max(held.most, held.waiting.size);
+        answer.on('close', () => { held.gone += held.waiting.delete(one); });
+    });
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    defer(t, () => { server.close(); server.closeAllConnections(); });
+    held.url = `http://127.0.0.1:${server.address().port}`;
+    held.letGo = () => [...held.waiting].forEach((one) => one.go());
+    return held;
+}
+
+test('R3.3 R3.5 tools of another server: in parallel, given up, cancelled', async (t) => {
+    const held = await heldTools(t);
+    const tools = await start(t, { tools: ['held'],
+        settings: { tool_server: { other: { http: held.url } } } });
+    const { stack, post, run } = tools;
+    await until(async () => (await stack.request('/v1/tools')).json.count === 1, 'the tool');
+    const calls = Array.from({ length: 8 },
+        (_, n) => ({ call_id: `call_${n}`, name: 'held', arguments: { n } }));
+
+    await t.test('eight of one request wait side by side', async () => {
+        const answer = post('/v1/tools', { calls });
+        await until(() => held.waiting.size === 8, 'all eight');
+        held.letGo();
+        const { results } = (await answer).json;
+        assert.deepEqual(results.map((r) => [r.call_id, r.success]),
+            calls.map((c) => [c.call_id, true]));
+    });
+
+    await t.test('a client that leaves takes them along', async (t) => {
+        for (const [path, body, count, accept] of [['/v1/tools/held', {}, 1, '*/*'],
+            ['/v1/tools', { calls }, 8, '*/*'], ['/v1/tools/held', {}, 1, 'text/event-stream']]) {
+            const before = held.gone;
+            const raw = await RawSocket.connect(t, { port: stack.nginx.port });
+            const text = JSON.stringify(body);
+            await raw.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: ${accept}\r\n` +
+                `Content-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+            await until(() => held.waiting.size === count, `${count} to wait`);
+            raw.socket.destroy();
+            await until(() => held.gone === before + count, 'them to be given up');
+        }
+    });
+
+    await t.test('cancelled at once, and told', async () => {
+        const answer = run('held', { n: 1 });
+        await until(() => held.waiting.size === 1, 'it to wait');
+        assert.deepEqual((await stack.request('/v1/cancel/status')).json.running_tools, ['held']);
+        const cancelled = await post('/v1/cancel', { immediate: true });
+        assert.deepEqual(cancelled.json, { cancelled: true, level: 'immediate',
+            running_tools: ['held'], was_already_cancelled: false });
+        const { status, json } = await answer;
+        assert.equal(status, 200);
+        assert.equal(json.error.type, 'cancelled');
+        await until(() => held.waiting.size === 0, 'it to be given up');
+    });
+
+    await t.test('those who wait hold no thread', async () => {
+        const answers = Array.from({ length: 12 }, (_, n) => run('held', { n: 100 + n }));
+        await until(() => held.waiting.size === 12, 'all to wait');
+        for (let i = 0; i < 10; i++) {
+            assert.equal((await stack.request('/health')).status, 200);
+        }
+        held.letGo();
+        assert.ok((await Promise.all(answers)).every(({ json }) => json.success));
+    });
+});
