@@ -10,9 +10,8 @@
 
 #include <jansson.h>
 
-#define TOOL_EXCERPT_MULTILINE                                                 \
-    4000 /* characters of a match over many lines                              \
-          */
+/* Characters of a match over many lines. */
+#define TOOL_EXCERPT_MULTILINE 4000
 
 struct tool_excerpt {
     const char *file; /* any bytes but NUL */

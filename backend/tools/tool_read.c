@@ -31,7 +31,6 @@
 struct reading {
     int fd;
     struct tool_root_stat st;
-    char chunk[CHUNK_BYTES];
     size_t at, bytes;     /* of the chunk */
     bool at_end, is_over; /* of the file; of the time */
     bool is_binary;       /* a NUL was seen */
@@ -40,6 +39,7 @@ struct reading {
     uint64_t first, left; /* wanted: line, lines from it */
     uint64_t lines_read;  /* given */
     unsigned pages, cut_lines;
+    char chunk[CHUNK_BYTES]; /* the last: it needs no zeroes */
 };
 
 static void
@@ -308,11 +308,12 @@ reading_begin(struct tool_run *run, const struct tool_root *root,
 
     if (fd < 0)
         return fd;
-    struct reading *r = calloc(1, sizeof(*r));
+    struct reading *r = malloc(sizeof(*r));
     if (!r) {
         close(fd);
         return UV_ENOMEM;
     }
+    memset(r, 0, offsetof(struct reading, chunk));
     r->fd = fd;
     r->st = st;
     r->first = first > 1 ? (uint64_t) first : 1;

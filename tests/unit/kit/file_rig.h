@@ -26,7 +26,7 @@ void file_rig_write_bytes(const struct file_rig *rig, const char *name,
                           const void *data, size_t bytes);
 /* All of it, and a NUL; the caller frees it. */
 char *file_rig_read(const struct file_rig *rig, const char *name);
-/* Changed so many seconds ago. */
+/* Changed so many seconds before the first such call. */
 void file_rig_age(const struct file_rig *rig, const char *name, int seconds);
 
 struct file_rig_call {
