@@ -17,7 +17,7 @@
 
 #define GLOB_PATTERN_MAX      1024 /* bytes */
 #define GLOB_PATTERN_PARTS    60   /* between slashes */
-#define GLOB_PATTERN_VARIANTS 64   /* that {a,b} makes */
+#define GLOB_PATTERN_VARIANTS 32   /* that {a,b} makes */
 
 enum glob_pattern_flags {
     /* As people write paths: {a,b} are choices, slashes at either end, doubled

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <uv.h>
 
+#define ASK_EVERY 64 /* rules */
+
 struct rule {
     struct glob_pattern *pattern;
     bool is_negated, is_of_directories;
@@ -143,30 +145,27 @@ ignore_rules_destroy(struct ignore_rules **rp)
 /* --- judging */
 
 static bool
-rule_fits(const struct rule *rule, const char *path, size_t bytes,
-          bool is_directory)
+rule_fits(const struct rule *rule, const struct ignore_question *q)
 {
-    if (rule->is_of_directories && !is_directory)
-        return false;
-    if (!rule->is_anchored) {
-        const char *slash = memrchr(path, '/', bytes);
+    const char *slash =
+        rule->is_anchored ? NULL : memrchr(q->path, '/', q->bytes);
+    const char *from = slash ? slash + 1 : q->path;
 
-        if (slash) {
-            bytes -= (size_t) (slash + 1 - path);
-            path = slash + 1;
-        }
-    }
-    return glob_pattern_matches(rule->pattern, path, bytes);
+    return (!rule->is_of_directories || q->is_directory)
+           && glob_pattern_matches(rule->pattern, from,
+                                   q->bytes - (size_t) (from - q->path));
 }
 
 enum ignore_verdict
-ignore_rules_judge(const struct ignore_rules *rules, const char *path,
-                   size_t bytes, bool is_directory)
+ignore_rules_judge(const struct ignore_rules *rules,
+                   const struct ignore_question *q)
 {
     for (size_t i = rules ? rules->count : 0; i > 0; i--) {
         const struct rule *rule = &rules->rules[i - 1];
 
-        if (rule_fits(rule, path, bytes, is_directory))
+        if (i % ASK_EVERY == 0 && q->is_over && q->is_over(q->over_arg))
+            return IGNORE_OUT;
+        if (rule_fits(rule, q))
             return rule->is_negated ? IGNORE_IN : IGNORE_OUT;
     }
     return IGNORE_UNSAID;

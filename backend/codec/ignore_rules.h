@@ -25,12 +25,21 @@ int ignore_rules_create(struct ignore_rules **rp, const char *text,
                         size_t bytes);
 void ignore_rules_destroy(struct ignore_rules **rp);
 
-/* `path` is relative to the directory of the file, without a slash at either
- * end. It alone is looked at: who walks does not go into what is out. `rules`
- * may be NULL. */
+struct ignore_question {
+    const char *path; /* relative to the file's directory, without a slash at
+                         either end */
+    size_t bytes;
+    bool is_directory;
+    /* Asked every few rules, since a hostile file makes much work of a hostile
+     * name; true: stop. May be NULL. */
+    bool (*is_over)(const void *arg);
+    const void *over_arg;
+};
+
+/* The path alone is looked at: who walks does not go into what is out. `rules`
+ * may be NULL. Stopped: IGNORE_OUT. */
 enum ignore_verdict ignore_rules_judge(const struct ignore_rules *rules,
-                                       const char *path, size_t bytes,
-                                       bool is_directory);
+                                       const struct ignore_question *q);
 
 size_t ignore_rules_count(const struct ignore_rules *rules);
 

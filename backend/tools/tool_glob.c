@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #define MATCHES_MAX  500
-#define EXCLUDES_MAX 32
+#define EXCLUDES_MAX 16
 #define OUTPUT_BYTES 16777216 /* all with the longest of paths */
 
 struct match {
@@ -373,7 +373,7 @@ static const struct tool_spec spec = {
         "\"description\":\"The directory to look in\"},"
         "\"type\":{\"type\":\"string\",\"enum\":[\"file\",\"dir\",\"any\"],"
         "\"description\":\"What to find; file unless given\"},"
-        "\"exclude\":{\"type\":\"array\",\"maxItems\":32,"
+        "\"exclude\":{\"type\":\"array\",\"maxItems\":16,"
         "\"items\":{\"type\":\"string\",\"minLength\":1},"
         "\"description\":\"Patterns of what to leave out\"},"
         "\"include_ignored\":{\"type\":\"boolean\"}},"

@@ -119,25 +119,20 @@ tool_ignored_count(const struct tool_ignored *ignored)
 
 /* --- judging */
 
-struct question {
-    const char *path;
-    size_t bytes;
-    bool is_directory;
-};
-
 static enum ignore_verdict
 file_judge(const struct tool_ignored *levels, unsigned count, unsigned file,
-           const struct question *q)
+           const struct ignore_question *whole)
 {
     enum ignore_verdict verdict = IGNORE_UNSAID;
     bool is_of_git = file >= TOOL_IGNORED_GIT;
 
     for (unsigned i = count; i > 0 && verdict == IGNORE_UNSAID; i--) {
         const struct tool_ignored *level = &levels[i - 1];
-        size_t above = level->path_bytes;
+        struct ignore_question q = *whole;
 
-        verdict = ignore_rules_judge(level->rules[file], q->path + above,
-                                     q->bytes - above, q->is_directory);
+        q.path += level->path_bytes;
+        q.bytes -= level->path_bytes;
+        verdict = ignore_rules_judge(level->rules[file], &q);
         if (is_of_git && level->is_repository)
             break;
     }
@@ -146,13 +141,12 @@ file_judge(const struct tool_ignored *levels, unsigned count, unsigned file,
 
 enum ignore_verdict
 tool_ignored_judge(const struct tool_ignored *levels, unsigned count,
-                   const char *path, size_t bytes, bool is_directory)
+                   const struct ignore_question *q)
 {
-    const struct question q = {path, bytes, is_directory};
     enum ignore_verdict verdict = IGNORE_UNSAID;
 
     for (unsigned i = 0; i < TOOL_IGNORED_FILES && verdict == IGNORE_UNSAID;
          i++)
-        verdict = file_judge(levels, count, i, &q);
+        verdict = file_judge(levels, count, i, q);
     return verdict;
 }

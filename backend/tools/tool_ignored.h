@@ -36,9 +36,9 @@ void tool_ignored_deinit(struct tool_ignored *ignored);
 size_t tool_ignored_count(const struct tool_ignored *ignored);
 
 /* What the files of the directories above a path say of it: `levels`, the
- * root's first; the path is from the root. */
+ * root's first; the question's path is from the root. */
 enum ignore_verdict tool_ignored_judge(const struct tool_ignored *levels,
-                                       unsigned count, const char *path,
-                                       size_t bytes, bool is_directory);
+                                       unsigned count,
+                                       const struct ignore_question *q);
 
 #endif

@@ -268,9 +268,14 @@ walk_descend(struct tool_walk *w)
 static bool
 is_left_out(const struct tool_walk *w, const struct tool_walk_entry *entry)
 {
-    enum ignore_verdict verdict =
-        tool_ignored_judge(w->ignored, w->count, entry->path, entry->path_bytes,
-                           entry->kind == TOOL_WALK_DIRECTORY);
+    const struct ignore_question q = {
+        .path = entry->path,
+        .bytes = entry->path_bytes,
+        .is_directory = entry->kind == TOOL_WALK_DIRECTORY,
+        .is_over = w->cfg.is_over,
+        .over_arg = w->cfg.over_arg,
+    };
+    enum ignore_verdict verdict = tool_ignored_judge(w->ignored, w->count, &q);
 
     if (verdict != IGNORE_UNSAID)
         return verdict == IGNORE_OUT;

@@ -18,14 +18,8 @@ demand(bool condition)
         abort();
 }
 
-struct asked {
-    const char *path;
-    size_t bytes;
-    bool is_directory;
-};
-
 static enum ignore_verdict
-judge(const char *text, size_t bytes, const struct asked *asked)
+judge(const char *text, size_t bytes, const struct ignore_question *asked)
 {
     struct ignore_rules *rules = NULL;
     enum ignore_verdict verdict;
@@ -33,8 +27,7 @@ judge(const char *text, size_t bytes, const struct asked *asked)
     demand(ignore_rules_create(&rules, text, bytes) == 0);
     demand((ignore_rules_count(rules) > 0) == (rules != NULL));
     demand(ignore_rules_count(rules) <= IGNORE_RULES_MAX);
-    verdict = ignore_rules_judge(rules, asked->path, asked->bytes,
-                                 asked->is_directory);
+    verdict = ignore_rules_judge(rules, asked);
     if (rules)
         ignore_rules_destroy(&rules);
     return verdict;
@@ -42,7 +35,7 @@ judge(const char *text, size_t bytes, const struct asked *asked)
 
 /* Line by line, and all at once. */
 static void
-compare(const char *text, size_t bytes, const struct asked *asked)
+compare(const char *text, size_t bytes, const struct ignore_question *asked)
 {
     enum ignore_verdict all = judge(text, bytes, asked);
     enum ignore_verdict last = IGNORE_UNSAID;
@@ -68,7 +61,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     if (!end || bytes > 4096)
         return 0;
-    const struct asked asked = {text, (size_t) (end - text), bytes & 1};
+    const struct ignore_question asked = {
+        .path = text,
+        .bytes = (size_t) (end - text),
+        .is_directory = bytes & 1,
+    };
     const char *rules = end + 1;
     size_t left = bytes - asked.bytes - 1;
 

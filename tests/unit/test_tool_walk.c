@@ -78,13 +78,51 @@ test_r3_1_rules(void **state)
         assert_int_equal(
             ignore_rules_create(&rules, cases[i].rules, strlen(cases[i].rules)),
             0);
-        if (ignore_rules_judge(rules, cases[i].path, strlen(cases[i].path),
-                               cases[i].is_directory)
-            != cases[i].verdict)
+        const struct ignore_question q = {
+            .path = cases[i].path,
+            .bytes = strlen(cases[i].path),
+            .is_directory = cases[i].is_directory,
+        };
+        if (ignore_rules_judge(rules, &q) != cases[i].verdict)
             fail_msg("%s against %s", cases[i].rules, cases[i].path);
         if (rules)
             ignore_rules_destroy(&rules);
     }
+}
+
+/* A file of rules and a name that make as much work as there can be: the asker
+ * may stop it. */
+static bool
+on_over(const void *arg)
+{
+    return ++*(unsigned *) (uintptr_t) arg == 3;
+}
+
+static void
+test_hostile_rules(void **state)
+{
+    static char text[IGNORE_RULES_BYTES + 1], name[256];
+    struct ignore_rules *rules = NULL;
+    unsigned asked = 0;
+    size_t bytes = 0;
+
+    (void) state;
+    memset(name, 'a', 255);
+    while (bytes + 62 < IGNORE_RULES_BYTES) {
+        for (int i = 0; i < 30; i++, bytes += 2)
+            memcpy(text + bytes, "*a", 2);
+        memcpy(text + bytes, "b\n", 2);
+        bytes += 2;
+    }
+    assert_int_equal(ignore_rules_create(&rules, text, bytes), 0);
+    assert_int_equal(ignore_rules_count(rules), IGNORE_RULES_MAX);
+    const struct ignore_question q = {
+        .path = name, .bytes = 255, .is_over = on_over, .over_arg = &asked};
+    assert_int_equal(ignore_rules_judge(rules, &q), IGNORE_OUT);
+    assert_int_equal(asked, 3);
+    asked = 4;
+    assert_int_equal(ignore_rules_judge(rules, &q), IGNORE_UNSAID);
+    ignore_rules_destroy(&rules);
 }
 
 /* --- lists of paths */
@@ -372,6 +410,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r3_1_rules),
+        cmocka_unit_test(test_hostile_rules),
         cmocka_unit_test(test_r3_1_levels),
         cmocka_unit_test(test_r3_1_as_git),
         cmocka_unit_test(test_r3_1_as_ripgrep),
