@@ -10,11 +10,15 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define RACES 500
 
 static struct file_rig rig;
 static struct tool *tool;
@@ -549,6 +553,58 @@ test_refused(void **state)
                         "odd?:1:odd? name\n");
 }
 
+static atomic_bool is_over;
+
+/* A directory of the root's and a link out of it take turns at one name, and so
+ * do a file and a link. */
+static void *
+on_swapper(void *arg)
+{
+    while (!atomic_load(&is_over))
+        for (int i = 0; i < 2; i++) {
+            char place[128], inside[128], outside[128];
+            const char *name = i ? "race/file" : "race/dir";
+
+            snprintf(place, sizeof(place), "%s/root/%s", rig.base, name);
+            snprintf(inside, sizeof(inside), "%s/%s.in", rig.base, name + 5);
+            snprintf(outside, sizeof(outside), "%s/%s.out", rig.base, name + 5);
+            rename(place, inside);
+            rename(outside, place);
+            rename(place, outside);
+            rename(inside, place);
+        }
+    return arg;
+}
+
+static void
+test_swapped_names_lead_nowhere(void **state)
+{
+    char path[256];
+    pthread_t thread;
+
+    (void) state;
+    file_rig_write(&rig, "race/dir/x", "inside\n");
+    file_rig_write(&rig, "race/file", "inside\n");
+    assert_int_equal(mkdir(file_rig_at(&rig, "secrets"), 0700), 0);
+    file_rig_write(&rig, "../secrets/x", "secret\n");
+    snprintf(path, sizeof(path), "%s/secrets", rig.base);
+    assert_int_equal(symlink(path, file_rig_at(&rig, "dir.out")), 0);
+    snprintf(path, sizeof(path), "%s/secrets/x", rig.base);
+    assert_int_equal(symlink(path, file_rig_at(&rig, "file.out")), 0);
+    pthread_create(&thread, NULL, on_swapper, NULL);
+    for (int i = 0; i < RACES; i++) {
+        assert_string_equal(found("{'pattern':'secret','path':'race'}"), "");
+        call("{'pattern':'secret','path':'race/dir'}");
+        assert_int_equal(
+            json_array_size(json_object_get(result.output, "files")), 0);
+        call("{'pattern':'secret','path':'race/file'}");
+        assert_int_equal(
+            json_array_size(json_object_get(result.output, "files")), 0);
+    }
+    atomic_store(&is_over, true);
+    pthread_join(thread, NULL);
+}
+
 static void
 test_huge(void **state)
 {
@@ -588,6 +644,7 @@ main(void)
         cmocka_unit_test(test_r3_1_as_ripgrep),
         cmocka_unit_test(test_catastrophes),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_swapped_names_lead_nowhere),
         cmocka_unit_test(test_huge),
     };
     int failed = cmocka_run_group_tests(tests, setup, teardown);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -19,9 +20,23 @@
 
 /* --- the tree */
 
+static unsigned
+descriptors_count(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
 void
 file_rig_init(struct file_rig *rig)
 {
+    rig->descriptors = descriptors_count();
     snprintf(rig->base, sizeof(rig->base), "/tmp/voice-files-XXXXXX");
     assert_non_null(mkdtemp(rig->base));
     assert_int_equal(mkdir(file_rig_at(rig, "root"), 0755), 0);
@@ -42,6 +57,7 @@ void
 file_rig_deinit(struct file_rig *rig)
 {
     tool_root_close(&rig->root);
+    assert_int_equal(descriptors_count(), rig->descriptors);
     assert_int_equal(nftw(rig->base, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 

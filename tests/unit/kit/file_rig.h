@@ -12,6 +12,7 @@
 struct file_rig {
     char base[64]; /* holds "root", and beside it what is none of it */
     struct tool_root *root;
+    unsigned descriptors; /* open before it was: the same are left after it */
 };
 
 void file_rig_init(struct file_rig *rig);
