@@ -115,7 +115,9 @@ words_make(struct sandbox *s, const struct sandbox_config *cfg)
     ADD(s, "--perms", "1777", "--size", bytes, "--tmpfs", "/dev/shm");
     ADD(s, "--perms", "1777", "--size", bytes, "--tmpfs", "/tmp");
     ADD(s, "--bind", cfg->root, cfg->root);
-    ADD(s, "--remount-ro", "/dev", "--remount-ro", "/");
+    /* Of /proc too: what is the first to be killed is to stay it. */
+    ADD(s, "--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro",
+        "/");
     ADD(s, "--chdir", cfg->root, "--seccomp", FILTER_FD, "--");
     ADD(s, "/bin/bash", "--norc", "-c", SHELL, processes);
 }

@@ -4,11 +4,10 @@
 // in a clear error or a harmless result, within its limits of time and memory.
 
 import assert from 'node:assert/strict';
-import { renameSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync, existsSync }
-    from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { fileTools, makePlace, refused, runCases, secret, startTools, status }
+import { makePlace, refused, runCases, secret, startTools, status }
     from './lib/abuse.mjs';
 import { fileCases, fillRoot } from './lib/abuse_files.mjs';
 import { count, sanitized } from './lib/paths.mjs';
@@ -18,15 +17,11 @@ import { defer, fdCount, rssAnonKb, until } from './lib/process.mjs';
 // keeps of results has a limit of its own.
 const leftKb = 128 * 1024;
 
-async function server(tools) {
-    return (await tools.stack.voiced.serverPid());
-}
-
 test('R4.2 R3.5 file tools stand what models ask of them', async (t) => {
     const at = makePlace(t);
     const found = await fillRoot(t, at);
     const tools = await startTools(t, at);
-    const pid = await server(tools);
+    const pid = tools.stack.voiced.serverPid();
     const before = { kb: rssAnonKb(pid), fds: fdCount(pid) };
     const cases = fileCases(at, found);
 
@@ -40,21 +35,36 @@ test('R4.2 R3.5 file tools stand what models ask of them', async (t) => {
 
 // --- races: what a path leads to changes while it is followed
 
-// Puts now a directory, now a link that leads out, in the same place.
+// Puts now a directory, now a link that leads out, in the same place; what a
+// tool has made there meanwhile is put away.
 const swapper = `
-    const { renameSync, symlinkSync, unlinkSync } = require('node:fs');
+    const { renameSync, rmSync, symlinkSync, unlinkSync } = require('node:fs');
     const { workerData, parentPort } = require('node:worker_threads');
     const { at, place, state } = workerData;
     const flags = new Int32Array(state);
     parentPort.postMessage('up');
+    const put = (what) => {
+        for (;;) {
+            try {
+                return what();
+            } catch (error) {
+                if (!['EEXIST', 'ENOTEMPTY'].includes(error.code)) {
+                    throw error;
+                }
+                try {
+                    rmSync(at, { recursive: true, force: true });
+                } catch { /* something was made in it again */ }
+            }
+        }
+    };
     while (Atomics.load(flags, 0) === 0) {
         renameSync(at, at + '-aside');
-        symlinkSync(place, at);
+        put(() => symlinkSync(place, at));
         unlinkSync(at);
-        renameSync(at + '-aside', at);
+        put(() => renameSync(at + '-aside', at));
         Atomics.add(flags, 1, 1);
     }
-    parentPort.postMessage('over');`;
+    `;
 
 async function startSwapping(t, at, path) {
     const state = new SharedArrayBuffer(8);
@@ -122,7 +132,7 @@ const schema = [
     ['read_file', {}], ['read_file', { file_path: null }], ['read_file', { file_path: {} }],
     ['read_file', { file_path: ['notes.txt'] }], ['read_file', { file_path: 'x', offset: '1' }],
     ['read_file', { file_path: 'x', offset: -1 }], ['read_file', { file_path: 'x', limit: 1.5 }],
-    ['read_file', { file_path: 'x', limit: 1e300 }], ['read_file', { file_path: 'x', other: 1 }],
+    ['read_file', { file_path: 'x', limit: 0.1e-9 }], ['read_file', { file_path: 'x', other: 1 }],
     ['read_file', { file_path: 'x', __proto__x: {} }], ['write_file', { file_path: 'x' }],
     ['write_file', { file_path: 'x', content: 7 }], ['edit_file', { file_path: 'x',
         old_string: 'a', new_string: 'b', replace_all: 'yes' }],
@@ -155,12 +165,14 @@ const requests = (port) => [
     { name: 'too long', body: `{"file_path":"${'x'.repeat(400000)}"}`, ends: 413 },
     { name: 'another tool', path: '/v1/tools/bash', ends: 404 },
     { name: 'no tool', path: '/v1/tools/none', ends: 404 },
-    { name: 'a way out of the path', path: '/v1/tools/..%2f..%2fhealth', ends: 404 },
-    { name: 'a NUL in the name', path: '/v1/tools/read_file%00', ends: 404 },
-    { name: 'a name of 4 KB', path: `/v1/tools/${'n'.repeat(4000)}`, ends: 404 },
+    { name: 'a way out of the path', path: '/v1/tools/..%2f..%2fhealth',
+        ends: [404, 405] },
+    { name: 'a NUL in the name', path: '/v1/tools/read_file%00', ends: [400, 404] },
+    { name: 'a name of 4 KB', path: `/v1/tools/${'n'.repeat(4000)}`,
+        ends: [404, 405, 414] },
     { name: 'the web app\'s way where it is off', path: '/execute/read_file', ends: 404 },
 ].map(({ name, path = '/v1/tools/read_file', body = notes, headers, ends }) => ({
-    name: `request: ${name}`, path, body, headers, ends: status(ends) }));
+    name: `request: ${name}`, path, body, headers, ends: status(...[ends].flat()) }));
 
 test('R3.1 calls that are not as they should be', async (t) => {
     const at = makePlace(t);

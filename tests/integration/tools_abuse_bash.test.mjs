@@ -12,7 +12,7 @@ import { fdCount, isAlive, processes, rssAnonKb, commandOf, until } from './lib/
 import { sanitized } from './lib/paths.mjs';
 
 const leftKb = 64 * 1024;
-const limits = { bash: 'yes', bash_memory: '512m', bash_processes: 32, bash_file: '32m' };
+const limits = { bash: 'yes', bash_memory: '512m', bash_processes: 32 };
 const env = 'NOT-FOR-COMMANDS';
 
 // Everything that the server has started, and they.

@@ -258,12 +258,12 @@ test_no_descriptor_but_those_given(void **state)
     given[1] = given[0];
     assert_int_equal(write(given[0], "inside", 6), 6);
     /* ls has one of its own, for the directory. */
-    probe_shell(&p, "ls /proc/$$/fd | tr '\\n' ' '");
-    assert_string_equal(p.text[CHILD_OUTPUT], "0 1 2 ");
+    probe_shell(&p, "exec ls /proc/self/fd");
+    assert_string_equal(p.text[CHILD_OUTPUT], "0\n1\n2\n3\n");
     q.cfg.fds = given;
     q.cfg.fd_count = 2;
-    probe_shell(&q, "ls /proc/$$/fd | tr '\\n' ' '; cat /proc/self/fd/4");
-    assert_string_equal(q.text[CHILD_OUTPUT], "0 1 2 3 4 inside");
+    probe_shell(&q, "cat /proc/self/fd/4; exec ls /proc/self/fd");
+    assert_string_equal(q.text[CHILD_OUTPUT], "inside0\n1\n2\n3\n4\n5\n");
     close(given[0]);
     close(open_one);
 }

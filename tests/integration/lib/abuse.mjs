@@ -7,7 +7,8 @@
 //     { name, tool, args, ends: refused('denied') }
 
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defer } from './process.mjs';
@@ -33,7 +34,8 @@ export function makePlace(t) {
     }
     writeFileSync(at.outside, `${secret}\n`);
     writeFileSync(join(at.sibling, 'secret.txt'), `${secret}\n`);
-    defer(t, () => rmSync(place, { recursive: true, force: true, maxRetries: 3 }));
+    // Node's own way knows no paths that are too long.
+    defer(t, () => { execFileSync('rm', ['-rf', place]); });
     return { ...at, in: (...names) => join(at.root, ...names) };
 }
 
@@ -68,7 +70,7 @@ export const refused = (...types) => (answer) => {
     assert.equal(answer.status, 200, told(answer));
     assert.equal(answer.json.success, false, told(answer));
     assert.ok(types.includes(answer.json.error.type), told(answer));
-    assert.match(answer.json.error.message, /^\S.*[.!?…)]$/su, told(answer));
+    assert.match(answer.json.error.message, /\S.*[.!?…)]$/su, told(answer));
 };
 
 // It works, and this holds of its output.
@@ -85,7 +87,8 @@ export const exits = (...codes) => gives((output) => {
 export const fails = gives((output) => assert.notEqual(output.returncode, 0,
     JSON.stringify(output).slice(0, 300)));
 
-export const status = (code) => (answer) => assert.equal(answer.status, code, told(answer));
+export const status = (...codes) => (answer) => assert.ok(codes.includes(answer.status),
+    told(answer));
 
 // One of several ends.
 export const either = (...ends) => (answer) => {

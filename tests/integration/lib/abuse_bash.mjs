@@ -29,8 +29,7 @@ const escapes = ({ at, port }) => [
     ['ip link add x type dummy || ifconfig lo up 10.0.0.1'],
     ['kill -9 1; kill -TERM 1; test ! -d /proc/1'],
     ['ulimit -u 100000'], ['ulimit -n 100000'], ['nice -n -10 true 2>&1 | grep -vq .'],
-    ['dmesg'], ['date -s 2001-01-01 2>&1 | grep -vq .'], ['hostname new'],
-    ['echo 0 > /proc/self/oom_score_adj'],
+    ['echo 0 > /proc/self/oom_score_adj'], ['dmesg'], ['date -s 2001-01-01 2>&1 | grep -vq .'], ['hostname new'],
 ].map(([command]) => ({ name: `bash: ${command.replaceAll(at.place, '')}`, tool: 'bash',
     args: { command, timeout: 20 }, ends: fails }));
 
@@ -53,8 +52,8 @@ const calls = !python ? [] : [
 const tells = ({ env }) => [
     { name: 'no variable of the server', command: 'env; cat /proc/*/environ',
         ends: gives((output) => assert.ok(!output.stdout.includes(env))) },
-    { name: 'no descriptor of the server', command: 'ls /proc/$$/fd | tr "\\n" " "',
-        ends: says('0 1 2 ') },
+    { name: 'no descriptor of the server', command: 'ls /proc/self/fd',
+        ends: says('0\n1\n2\n3\n') }, // the last is that of ls itself
     { name: 'no right', command: 'grep ^CapEff: /proc/self/status | cut -f 2',
         ends: says('0000000000000000\n') },
     { name: 'not root', command: '[ $(id -u) != 0 ] && echo so', ends: says('so\n') },
@@ -71,10 +70,10 @@ const abuses = [
         command: 'b() { while :; do b & done; }; b', timeout: 2, ends },
     { name: 'a fork bomb of programs', command: 'echo \'bash x & bash x\' > x; bash x; sleep 9',
         timeout: 2, ends: either(ends, gives()) },
-    { name: 'memory of one process', command: 'x=$(tr "\\0" x < /dev/zero)', ends: either(fails,
-        ends) },
-    { name: 'memory of many', timeout: 30, ends, command: 'for i in $(seq 20); do (x=$(head -c 40m '
-        + '/dev/zero | tr "\\0" x; sleep 20); sleep 20) & done; wait' },
+    { name: 'memory of one process', command: 'head -c 2G /dev/zero | tail -n 1 | wc -c;'
+        + ' exit ${PIPESTATUS[1]}', ends: either(fails, ends) },
+    { name: 'memory of many', timeout: 30, ends, command: 'for i in 1 2 3 4 5; do (x=$(head -c 99M '
+        + '/dev/zero | tr "\\0" x); y=$x; sleep 20) & done; wait' },
     { name: 'memory in files of /tmp', command: 'cat /dev/zero > /tmp/left', ends: fails },
     { name: 'memory in files of /dev/shm', command: 'cat /dev/zero > /dev/shm/left', ends: fails },
     { name: 'a file without an end', command: 'cat /dev/zero > endless', ends: fails },
@@ -95,7 +94,8 @@ const abuses = [
     { name: 'a signal that is not heard', command: 'trap "" TERM INT HUP; sleep 100', timeout: 1,
         ends },
     { name: 'one stopped', command: 'kill -STOP $$', timeout: 1, ends },
-    { name: 'one that kills all it can', command: 'kill -9 -1; sleep 9', ends: either(fails, ends) },
+    { name: 'one that kills all it can', command: 'sleep 9 & kill -9 -1; kill -9 1; wait',
+        ends: gives() },
     { name: 'a daemon', command: '(setsid nohup sleep 1000 </dev/null >/dev/null 2>&1 &)',
         ends: exits(0) },
     { name: 'one in the background that keeps the output', command: 'sleep 1000 & echo up',
@@ -104,7 +104,7 @@ const abuses = [
         ends: says('up\n') },
     { name: 'a coprocess', command: 'coproc sleep 1000; echo up', ends: says('up\n') },
     { name: 'input is waited for', command: 'cat; echo over', ends: says('over\n') },
-    { name: 'a deep recursion', command: 'f() { f; }; f', timeout: 20, ends: either(fails, ends) },
+    { name: 'a deep recursion', command: 'f() { f; }; f', timeout: 2, ends: either(fails, ends) },
 ].map(({ name, command, timeout = 20, ends: come }) => ({ name: `bash: ${name}`, tool: 'bash',
     args: { command, timeout }, ends: come }));
 

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { existsSync, ftruncateSync, linkSync, mkdirSync, openSync, closeSync, readFileSync,
-    symlinkSync, writeFileSync } from 'node:fs';
+    renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { count } from './paths.mjs';
 import { defer } from './process.mjs';
 import { either, gives, refused, secret, status } from './abuse.mjs';
@@ -52,8 +52,10 @@ export async function fillRoot(t, at) {
         writeFileSync(at.in('many', `f${i}`), '');
     }
     // Deeper than any path is long.
-    execFileSync('bash', ['-c', 'cd "$0" && for i in {1..1500}; do mkdir dddd && cd dddd; done',
-        at.in('sub/deep')]);
+    const levels = 'dd/'.repeat(1200);
+    mkdirSync(at.in('sub/deep', levels), { recursive: true });
+    mkdirSync(at.in('sub/deeper', levels), { recursive: true });
+    renameSync(at.in('sub/deeper'), at.in('sub/deep', levels, 'more'));
     const socket = createServer().listen(at.in('socket'));
     defer(t, () => new Promise((done) => { socket.close(done); }));
     return { hasDevice: process.getuid() === 0 && hasDevice(at.in('device')) };
