@@ -29,7 +29,8 @@ const escapes = ({ at, port }) => [
     ['ip link add x type dummy || ifconfig lo up 10.0.0.1'],
     ['kill -9 1; kill -TERM 1; test ! -d /proc/1'],
     ['ulimit -u 100000'], ['ulimit -n 100000'], ['nice -n -10 true 2>&1 | grep -vq .'],
-    ['echo 0 > /proc/self/oom_score_adj'], ['dmesg'], ['date -s 2001-01-01 2>&1 | grep -vq .'], ['hostname new'],
+    ['echo 0 > /proc/self/oom_score_adj'], ['dmesg'],
+    ['date -s 2001-01-01 2>&1 | grep -vq .'], ['hostname new'],
 ].map(([command]) => ({ name: `bash: ${command.replaceAll(at.place, '')}`, tool: 'bash',
     args: { command, timeout: 20 }, ends: fails }));
 
