@@ -26,8 +26,7 @@ struct lines {
     int end; /* the closing brace */
 };
 
-/* What the file has said so far; libConfuse's callbacks take no argument of
- * ours, hence a thread's variable while a file is read. */
+/* What the file has said so far; libConfuse's callbacks take no argument. */
 struct reading {
     struct server_config *cfg;
     const char *path; /* libConfuse tells it in no section */
