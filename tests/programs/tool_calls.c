@@ -288,7 +288,7 @@ definitions_print(void)
 static void
 command_run(const char *line)
 {
-    json_t *command = json_loads(line, 0, NULL);
+    json_t *command = json_loads(line, JSON_ALLOW_NUL, NULL);
 
     if (json_object_get(command, "call"))
         call_send(command);
