@@ -51,9 +51,10 @@ for (const h2 of [true, false]) {
 
     test(`R3.4 a paused answer waits at the server, and holds up no other: ${kind}`,
         async (t) => {
-            const { peer, requests, to } = await start(t, { read_ms: 1000 }, { h2 });
+            const { peer, requests, to } = await start(t, { read_ms: 2000 }, { h2 });
+            noise(30000000); // takes its time, which is not the server's
             requests.post(1, to('/flow/30000000', { stream: true, pause_at: 10000000,
-                pause_ms: 2500 }));
+                pause_ms: 3000 }));
             await until(() => peer.flowed > 9000000, 'the first part', 30000);
             await sleep(1000);
             const held = peer.flowed;
@@ -63,7 +64,7 @@ for (const h2 of [true, false]) {
             assert.equal(peer.flowed, held, 'still paused');
             const [answer] = await requests.take(1);
             streamed(answer, noise(30000000));
-            assert.ok(answer.ms >= 5000, 'two pauses beyond read_ms each');
+            assert.ok(answer.ms >= 6000, 'two pauses beyond read_ms each');
         });
 
     test(`R3.4 its reader may end it: ${kind}`, async (t) => {
