@@ -261,10 +261,12 @@ call_send(json_t *command)
     struct tool_job *job = NULL;
     struct tool_answer answer;
 
+    const struct tool_order_caller caller = {&handlers, sent};
+
     sent->number = ++sequence;
     sent->at_ms = clock_now_ms();
-    if (tool_runner_order(runner, &order, &handlers, sent,
-                          cancel_us ? &job : NULL, &answer)
+    if (tool_runner_order(runner, &order, &caller, cancel_us ? &job : NULL,
+                          &answer)
         == 1) {
         answer_print(sent->number, &answer, sent->at_ms);
         tool_answer_deinit(&answer);
@@ -336,8 +338,11 @@ setup_run(const char *text)
                                             .read_ms = 10000,
                                             .write_ms = 10000,
                                             .pool_wait_ms = 5000};
-    struct tool_runner_config cfg = {
-        .loop = loop, .root = "", .max_running = 64, .max_waiting = 64, .threads = 4};
+    struct tool_runner_config cfg = {.loop = loop,
+                                     .root = "",
+                                     .max_running = 64,
+                                     .max_waiting = 64,
+                                     .threads = 4};
     const json_t *item;
     size_t i;
 
