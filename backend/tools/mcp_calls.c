@@ -10,7 +10,7 @@
 
 struct mcp_call {
     struct mcp_call *next;
-    uint64_t id;
+    int64_t id;
     uint64_t number; /* it was sent with; 0: it waits */
     bool refused;    /* by a server that had forgotten the session */
     char *tool, *traceparent;
@@ -38,9 +38,9 @@ call_free(struct mcp_call *call)
     free(call);
 }
 
-int
+int64_t
 mcp_calls_add(struct mcp_calls *calls, const struct mcp_call_request *rq,
-              const struct mcp_call_handlers *handlers, void *arg, uint64_t id,
+              const struct mcp_call_handlers *handlers, void *arg,
               uint64_t now_ms)
 {
     struct mcp_call *call;
@@ -50,7 +50,7 @@ mcp_calls_add(struct mcp_calls *calls, const struct mcp_call_request *rq,
     call = calloc(1, sizeof(*call));
     if (!call)
         return UV_ENOMEM;
-    call->id = id;
+    call->id = ++calls->ids;
     call->tool = strdup(rq->tool);
     call->traceparent = strdup(rq->traceparent ? rq->traceparent : "");
     call->arguments = json_incref((json_t *) rq->arguments);
@@ -66,7 +66,7 @@ mcp_calls_add(struct mcp_calls *calls, const struct mcp_call_request *rq,
     *calls->last = call;
     calls->last = &call->next;
     calls->count++;
-    return 0;
+    return call->id;
 }
 
 /* Out of the list, at *link. */
@@ -277,7 +277,7 @@ call_give_up(struct mcp_calls *calls, struct mcp_call **link, int error,
 }
 
 void
-mcp_calls_cancel(struct mcp_calls *calls, uint64_t id,
+mcp_calls_cancel(struct mcp_calls *calls, int64_t id,
                  const struct mcp_calls_way *way)
 {
     struct mcp_call **link = &calls->first;

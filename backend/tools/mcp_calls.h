@@ -48,6 +48,7 @@ struct mcp_call;
 struct mcp_calls {
     struct mcp_call *first, **last; /* in the order they came */
     unsigned count;
+    int64_t ids; /* given so far */
 };
 
 /* How they are sent at this moment. */
@@ -60,10 +61,11 @@ struct mcp_calls_way {
 
 void mcp_calls_init(struct mcp_calls *calls);
 
-/* 0 and the call's id, for _cancel; UV_ENOBUFS, UV_ENOMEM. */
-int mcp_calls_add(struct mcp_calls *calls, const struct mcp_call_request *rq,
-                  const struct mcp_call_handlers *handlers, void *arg,
-                  uint64_t id, uint64_t now_ms);
+/* The call's id, over 0, for _cancel; UV_ENOBUFS, UV_ENOMEM. */
+int64_t mcp_calls_add(struct mcp_calls *calls,
+                      const struct mcp_call_request *rq,
+                      const struct mcp_call_handlers *handlers, void *arg,
+                      uint64_t now_ms);
 
 /* Sends what waits. */
 void mcp_calls_flush(struct mcp_calls *calls, const struct mcp_calls_way *way);
@@ -84,7 +86,7 @@ void mcp_calls_fail_all(struct mcp_calls *calls, bool waiting_too, int error,
 
 /* The server is told, when it was sent; on_done comes with UV_ECANCELED.
  * `way` NULL: there is nobody to tell. */
-void mcp_calls_cancel(struct mcp_calls *calls, uint64_t id,
+void mcp_calls_cancel(struct mcp_calls *calls, int64_t id,
                       const struct mcp_calls_way *way);
 /* The same, with UV_ETIMEDOUT, of each that is overdue. */
 void mcp_calls_expire(struct mcp_calls *calls, uint64_t now_ms,

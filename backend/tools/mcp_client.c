@@ -283,16 +283,16 @@ static void
 attempt_start(struct mcp_client *c)
 {
     const struct mcp_client_config *cfg = &c->cfg;
+    const struct mcp_link_config link = {
+        .loop = cfg->loop, .http = cfg->http, .server = cfg->server};
     int result;
 
     memset(&c->greeting, 0, sizeof(c->greeting));
     c->strays = 0;
     c->forgotten = false;
     result = cfg->server->mcp[0]
-                 ? mcp_http_create(&c->link, cfg->loop, cfg->http, cfg->server,
-                                   &link_handlers, c)
-                 : mcp_stdio_create(&c->link, cfg->loop, cfg->server,
-                                    &link_handlers, c);
+                 ? mcp_http_create(&c->link, &link, &link_handlers, c)
+                 : mcp_stdio_create(&c->link, &link, &link_handlers, c);
     if (result) {
         attempt_fail(c, uv_strerror(result));
         return;
@@ -500,28 +500,25 @@ on_look(void *arg)
     mcp_calls_expire(&c->calls, clock_now_ms(), c->link ? &way : NULL);
 }
 
-int
+int64_t
 mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
-                const struct mcp_call_handlers *handlers, void *arg,
-                uint64_t *id)
+                const struct mcp_call_handlers *handlers, void *arg)
 {
     /* A short pause is waited for. */
     if (c->state == MCP_CLOSED || (c->state == MCP_PAUSED && c->failures > 2))
         return UV_ENOTCONN;
-    *id = ++c->numbers;
-    int result =
-        mcp_calls_add(&c->calls, rq, handlers, arg, *id, clock_now_ms());
-    if (result)
-        return result;
+    int64_t id = mcp_calls_add(&c->calls, rq, handlers, arg, clock_now_ms());
+    if (id < 0)
+        return id;
     if (c->calls.count == 1)
         loop_timer_start(c->looker, LOOK_MS, LOOK_MS);
     if (c->state == MCP_READY)
         task_post(c);
-    return 0;
+    return id;
 }
 
 void
-mcp_client_cancel(struct mcp_client *c, uint64_t id)
+mcp_client_cancel(struct mcp_client *c, int64_t id)
 {
     const struct mcp_calls_way way = way_of(c);
 

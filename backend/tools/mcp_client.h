@@ -52,12 +52,11 @@ int mcp_client_create(struct mcp_client **cp,
  * gone. */
 void mcp_client_close(struct mcp_client *c);
 
-/* A call; while the server is being reached again it waits. 0 and *id, for
- * _cancel; UV_ENOTCONN: the server is down; UV_ENOBUFS, UV_ENOMEM. */
-int mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
-                    const struct mcp_call_handlers *handlers, void *arg,
-                    uint64_t *id);
+/* A call; while the server is being reached again it waits. Its id, over 0,
+ * for _cancel; UV_ENOTCONN: the server is down; UV_ENOBUFS, UV_ENOMEM. */
+int64_t mcp_client_call(struct mcp_client *c, const struct mcp_call_request *rq,
+                        const struct mcp_call_handlers *handlers, void *arg);
 /* on_done, inside, unless it was told already. */
-void mcp_client_cancel(struct mcp_client *c, uint64_t id);
+void mcp_client_cancel(struct mcp_client *c, int64_t id);
 
 #endif

@@ -8,6 +8,7 @@
 #include "tools/mcp_http.h"
 
 #include "base/clock.h"
+#include "base/config_tool_server.h"
 #include "base/log.h"
 #include "base/loop_timer.h"
 #include "codec/json_rpc.h"
@@ -505,25 +506,24 @@ static const struct mcp_link_ops ops = {
 };
 
 int
-mcp_http_create(struct mcp_link **lp, struct loop *loop,
-                struct http_client *http,
-                const struct config_tool_server *server,
+mcp_http_create(struct mcp_link **lp, const struct mcp_link_config *cfg,
                 const struct mcp_link_handlers *handlers, void *arg)
 {
     struct mcp_http *h = calloc(1, sizeof(*h));
-    int result = h ? mcp_http_headers_create(&h->headers, server) : UV_ENOMEM;
+    int result =
+        h ? mcp_http_headers_create(&h->headers, cfg->server) : UV_ENOMEM;
 
     if (!result)
-        result = loop_timer_create(&h->lose_timer, loop, on_lose_timer, h);
+        result = loop_timer_create(&h->lose_timer, cfg->loop, on_lose_timer, h);
     if (result) {
         if (h)
             http_free(h);
         return result;
     }
     h->link.ops = &ops;
-    h->loop = loop;
-    h->client = http;
-    h->server = server;
+    h->loop = cfg->loop;
+    h->client = cfg->http;
+    h->server = cfg->server;
     h->handlers = handlers;
     h->arg = arg;
     h->closed_task = (struct loop_task){.run = on_closed_task, .arg = h};

@@ -15,19 +15,13 @@
 #ifndef VOICE_MCP_HTTP_H
 #define VOICE_MCP_HTTP_H
 
-#include "base/config_tool_server.h"
-#include "base/loop.h"
-#include "gate/http_client.h"
 #include "tools/mcp_link.h"
 
 #define MCP_HTTP_MAX           256
 #define MCP_HTTP_SESSION_BYTES 512
 
-/* On the loop. Nothing is sent yet. 0, UV_ENOMEM. `server` is borrowed for the
- * link's life. */
-int mcp_http_create(struct mcp_link **lp, struct loop *loop,
-                    struct http_client *http,
-                    const struct config_tool_server *server,
+/* On the loop. Nothing is sent yet. 0, UV_ENOMEM. */
+int mcp_http_create(struct mcp_link **lp, const struct mcp_link_config *cfg,
                     const struct mcp_link_handlers *handlers, void *arg);
 
 #endif

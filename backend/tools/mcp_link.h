@@ -23,7 +23,16 @@
 
 #define MCP_LINK_HEADERS_BYTES 16384 /* of one request */
 
+struct config_tool_server;
+struct http_client;
+struct loop;
 struct mcp_link;
+
+struct mcp_link_config {
+    struct loop *loop;
+    struct http_client *http;
+    const struct config_tool_server *server; /* all borrowed for its life */
+};
 
 /* What is sent. Copied. */
 struct mcp_send {

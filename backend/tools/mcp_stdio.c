@@ -8,6 +8,7 @@
 #include "tools/mcp_stdio.h"
 
 #include "base/buffer.h"
+#include "base/config_tool_server.h"
 #include "base/log.h"
 #include "base/loop_timer.h"
 #include "codec/json_rpc.h"
@@ -289,8 +290,7 @@ child_start(struct mcp_stdio *s)
 }
 
 int
-mcp_stdio_create(struct mcp_link **lp, struct loop *loop,
-                 const struct config_tool_server *server,
+mcp_stdio_create(struct mcp_link **lp, const struct mcp_link_config *cfg,
                  const struct mcp_link_handlers *handlers, void *arg)
 {
     struct mcp_stdio *s = calloc(1, sizeof(*s));
@@ -298,13 +298,13 @@ mcp_stdio_create(struct mcp_link **lp, struct loop *loop,
     if (!s)
         return UV_ENOMEM;
     *s = (struct mcp_stdio){.link = {&ops},
-                            .server = server,
+                            .server = cfg->server,
                             .handlers = handlers,
                             .arg = arg,
-                            .loop = loop};
+                            .loop = cfg->loop};
     s->tell_task = (struct loop_task){.run = on_tell, .arg = s};
-    buffer_init(&s->line, server->max_answer_bytes);
-    int result = loop_timer_create(&s->timer, loop, on_grace_over, s);
+    buffer_init(&s->line, cfg->server->max_answer_bytes);
+    int result = loop_timer_create(&s->timer, cfg->loop, on_grace_over, s);
     if (!result)
         result = child_start(s);
     if (result) {

@@ -13,16 +13,12 @@
 #ifndef VOICE_MCP_STDIO_H
 #define VOICE_MCP_STDIO_H
 
-#include "base/config_tool_server.h"
-#include "base/loop.h"
 #include "tools/mcp_link.h"
 
 #define MCP_STDIO_GRACE_MS 2000 /* to end by itself, then by SIGTERM */
 
-/* On the loop. Starts it. 0; or as child_open. `server` is borrowed for the
- * link's life. */
-int mcp_stdio_create(struct mcp_link **lp, struct loop *loop,
-                     const struct config_tool_server *server,
+/* On the loop. Starts it. 0; or as child_open. */
+int mcp_stdio_create(struct mcp_link **lp, const struct mcp_link_config *cfg,
                      const struct mcp_link_handlers *handlers, void *arg);
 
 #endif

@@ -33,7 +33,7 @@ struct mcp_tool {
 /* A run under way. */
 struct mcp_run {
     struct tool_run *run;
-    uint64_t id;
+    int64_t id; /* over 0: of the call */
 };
 
 /* --- owners */
@@ -175,17 +175,18 @@ mcp_tool_start(struct tool *tool, struct tool_run *run)
         .traceparent = run->cfg.traceparent,
         .timeout_ms = deadline > now ? deadline - now : 1,
     };
-    int result = mr ? UV_ENOTCONN : UV_ENOMEM;
+    int error = mr ? UV_ENOTCONN : UV_ENOMEM;
 
     if (mr) {
         mr->run = run;
         tool_run_keep(run, mr, free);
     }
-    if (mr && mt->owner->client)
-        result = mcp_client_call(mt->owner->client, &rq, &call_handlers, mr,
-                                 &mr->id);
-    if (result)
-        run_fail(run, result);
+    if (mr && mt->owner->client) {
+        mr->id = mcp_client_call(mt->owner->client, &rq, &call_handlers, mr);
+        error = mr->id < 0 ? (int) mr->id : 0;
+    }
+    if (error)
+        run_fail(run, error);
 }
 
 static void
@@ -194,7 +195,7 @@ mcp_tool_cancel(struct tool *tool, struct tool_run *run)
     struct mcp_tool *mt = (struct mcp_tool *) tool;
     struct mcp_run *mr = run->kept;
 
-    if (mr && mr->id && mt->owner->client)
+    if (mr && mr->id > 0 && mt->owner->client)
         mcp_client_cancel(mt->owner->client, mr->id);
 }
 
