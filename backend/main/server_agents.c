@@ -59,7 +59,6 @@ lsp_add(const struct server_agents_config *cfg, const struct lsp_box *box)
         .timeout_ms = cfg->config->agents.lsp_timeout_ms,
     };
     struct tool *tool = NULL;
-
     int result = tool_lsp_create(&tool, &lsp);
 
     return tool_add(cfg, result, tool, "LSP");
@@ -160,13 +159,13 @@ cancel_make(const struct server_agents_config *cfg)
     const struct tool_cancel_config cancel = {.cancel = on_cancel,
                                               .arg = cfg->runner};
     struct tool *tool = NULL;
+    int result;
 
     /* Without others there is nothing to cancel. */
     if (tool_registry_count(cfg->registry) == 0
         && cfg->config->tool_server_count == 0)
         return 0;
-    int result = tool_cancel_create(&tool, &cancel);
-
+    result = tool_cancel_create(&tool, &cancel);
     return tool_add(cfg, result, tool, "cancel_current_task");
 }
 
