@@ -59,6 +59,8 @@ lsp_command_fault(const char *text)
 void
 lsp_command_deinit(struct lsp_command *command)
 {
+    for (unsigned i = 0; i < command->wrapped; i++)
+        free(command->argv[i]);
     free(command->extensions);
     free(command->words);
     free(command->argv);
@@ -100,8 +102,11 @@ command_fill(struct lsp_command *command, const char *text,
                            sizeof(*command->argv));
     if (command->argv == NULL)
         return UV_ENOMEM;
-    for (size_t i = 0; i < wrapped; i++)
-        command->argv[i] = (char *) wrapper[i];
+    for (; command->wrapped < wrapped; command->wrapped++) {
+        command->argv[command->wrapped] = strdup(wrapper[command->wrapped]);
+        if (command->argv[command->wrapped] == NULL)
+            return UV_ENOMEM;
+    }
     words_split(command, wrapped);
     return 0;
 }

@@ -17,6 +17,7 @@ struct lsp_command {
     char *extensions; /* ",c,h,cpp," */
     char *words;      /* the command, its words ended by NUL */
     char **argv;      /* the wrapper's, then those; ends with NULL */
+    unsigned wrapped; /* of them are copies of the wrapper's */
 };
 
 /* `wrapper` (NULL: none) is put in front. 0, UV_EINVAL, UV_ENOMEM. */

@@ -273,11 +273,15 @@ lsp_link_open(struct lsp_link **lp, const struct lsp_link_config *cfg,
 {
     static const struct child_handlers child_handlers = {
         .on_output = on_child_output, .on_exit = on_child_exit};
+    static const struct child_limit limits[] = {
+        {RLIMIT_DATA, LSP_LINK_MEMORY_BYTES}, {RLIMIT_CORE, 0}};
     struct child_config child = {.loop = cfg->loop,
                                  .name = "lsp",
                                  .argv = cfg->argv,
                                  .directory = cfg->directory,
                                  .max_input_bytes = LSP_LINK_QUEUE_MAX,
+                                 .limits = limits,
+                                 .limit_count = 2,
                                  .nice = 10,
                                  .expendable = true};
     struct lsp_link *link = calloc(1, sizeof(*link));

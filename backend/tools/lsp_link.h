@@ -17,8 +17,9 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define LSP_LINK_MESSAGE_MAX 8388608  /* bytes of one message */
-#define LSP_LINK_QUEUE_MAX   33554432 /* bytes that wait for its stdin */
+#define LSP_LINK_MESSAGE_MAX  8388608      /* bytes of one message */
+#define LSP_LINK_MEMORY_BYTES (4ull << 30) /* that it may write to */
+#define LSP_LINK_QUEUE_MAX    33554432     /* bytes that wait for its stdin */
 
 struct lsp_link;
 
