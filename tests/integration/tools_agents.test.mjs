@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { join } from 'node:path';
 import test from 'node:test';
 import { createInterface } from 'node:readline';
@@ -183,6 +184,19 @@ test('agents of an amplifierd', async (t) => {
         await until(() => agents.seen().includes('cancel true'), 'the agent to be told');
         const again = await run('cancel_current_task', {});
         assert.equal(again.output.cancelled, false);
+    });
+
+    await t.test('a client that hangs up ends its order', async () => {
+        const before = agents.seen().filter((line) => line === 'cancel true').length;
+        const asked = http.request({ host: '127.0.0.1', port: stack.nginx.port, agent: false,
+            path: '/v1/tools/delegate', method: 'POST',
+            headers: { 'content-type': 'application/json' } });
+        asked.on('error', () => {});
+        asked.end(JSON.stringify({ instruction: 'wait 50000' }));
+        await until(() => agents.seen().includes('execute wait 50000'), 'the order at the agent');
+        asked.destroy();
+        await until(() => agents.seen().filter((line) => line === 'cancel true').length > before,
+            'the agent to be told');
     });
 
     await t.test('the key is nowhere', async () => {
