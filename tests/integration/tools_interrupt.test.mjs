@@ -6,61 +6,63 @@
 // was told.
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync }
+    from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import { count, patience } from './lib/paths.mjs';
 import { defer, sleep, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
-const TOOL = 'http_slow_wait';
-
-// GET /tools, POST /execute/wait: answers after so many ms; counts the calls
-// that it was asked for and those whose asker hung up.
-async function startToolServer(t) {
-    const seen = { asked: 0, left: 0 };
-    const server = createServer(async (request, response) => {
-        let body = '';
-        for await (const chunk of request) {
-            body += chunk;
-        }
-        response.setHeader('content-type', 'application/json');
-        if (request.url === '/tools') {
-            response.end(JSON.stringify({ count: 1, tools: [{ type: 'function', name: 'wait',
-                description: 'Waits', parameters: { type: 'object',
-                    properties: { ms: { type: 'integer' }, id: { type: 'string' } } } }] }));
-            return;
-        }
-        seen.asked++;
-        const { ms = 0 } = JSON.parse(body || '{}');
-        response.on('close', () => { seen.left += !response.writableFinished; });
-        await sleep(ms);
-        response.end(JSON.stringify({ success: true, output: { waited: ms } }));
-    });
-    await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
-    defer(t, () => { server.closeAllConnections(); server.close(); });
-    return { seen, url: `http://127.0.0.1:${server.address().port}` };
+// Commands are not run as root, but as the owner of the directory.
+function makeRoot(t) {
+    const place = mkdtempSync(join(tmpdir(), 'voice-root-'));
+    const root = join(place, 'root');
+    chmodSync(place, 0o755);
+    mkdirSync(root);
+    if (process.getuid() === 0) {
+        chownSync(root, 65534, 65534);
+    }
+    defer(t, () => rmSync(place, { recursive: true, force: true }));
+    return root;
 }
 
-async function start(t, { instances = 1, ...options } = {}) {
+// The tool is bash, which says in a file that it runs.
+async function start(t, options) {
     const up = await Upstream.start(t, options);
-    const tools = await startToolServer(t);
-    const voiced = up.voiced({ settings: { warm: { links: 0 },
-        tool_server: { slow: { http: tools.url } } } });
-    const stack = await startStack(t, { policy: 'voice_model gpt-realtime;\nvoice_tools all;',
-        voiced });
-    await until(async () => {
-        const { text } = await stack.request('/health');
-        return JSON.parse(text).tools_count !== 0;
-    }, 'the tool server');
-    return { up, stack, tools };
+    const root = makeRoot(t);
+    const stack = await startStack(t, {
+        policy: 'voice_model gpt-realtime;\nvoice_tools bash;',
+        voiced: up.voiced({ settings: { warm: { links: 0 }, tools: { root, bash: 'yes' } } }) });
+    const log = () => readdirSync(root).includes('log')
+        ? readFileSync(join(root, 'log'), 'utf8') : '';
+    return { up, stack, log, runs: () => log().replace(/[^a-z]/g, '').length };
 }
 
-async function open(t, { up, stack }) {
+// A letter at the beginning, the same as a capital at the end.
+const command = (ms, id = 'x') => ({ command: `printf ${id} >> log; ` +
+    `sleep ${(ms / 1000).toFixed(3)}; printf ${id.toUpperCase()} >> log; echo ran ${id}` });
+const wait = (ms, id) => `call bash ${JSON.stringify(command(ms, id))}`;
+
+// Whether a process sleeps for so long: a time that no other test has.
+function isAsleep(ms) {
+    const wanted = `sleep\0${(ms / 1000).toFixed(3)}\0`;
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).some((pid) => {
+        try {
+            return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === wanted;
+        } catch {
+            return false;
+        }
+    });
+}
+
+async function open(t, { up, stack }, modality = 'text') {
     const client = await stack.connect(t);
     await client.next('session.created');
     const conn = await up.nextConnection();
-    await client.update({ output_modalities: ['text'] });
+    await client.update({ output_modalities: [modality] });
     return { client, conn };
 }
 
@@ -80,8 +82,6 @@ const isAnswered = (session) => itemsOf(session, 'function_call')
     .every(({ call_id: id }) => itemsOf(session, 'function_call_output')
         .some((item) => item.call_id === id));
 
-const wait = (ms, id = '') => `call ${TOOL} {"ms":${ms},"id":"${id}"}`;
-
 function ask(client, text) {
     client.sayText(text);
     client.send({ type: 'response.create' });
@@ -91,7 +91,8 @@ function ask(client, text) {
 async function hear(client, pattern) {
     for (;;) {
         const { response } = await client.next('response.done');
-        if (pattern.test(client.spoken(response.id).text)) {
+        const { text, transcript } = client.spoken(response.id);
+        if (pattern.test(text + transcript)) {
             return response;
         }
     }
@@ -100,12 +101,13 @@ async function hear(client, pattern) {
 test('R3.3 calls of one response run together and are told in their order', async (t) => {
     const env = await start(t);
     const { client, conn } = await open(t, env);
-    ask(client, [wait(600, 'a'), wait(300, 'b'), wait(1, 'c')].join(' and '));
-    const from = Date.now();
+    ask(client, [wait(2000, 'a'), wait(1000, 'b'), wait(1, 'c')].join(' and '));
     await hear(client, /The result is/);
-    assert.ok(Date.now() - from < patience(1500), 'together');
+    assert.match(env.log(), /c.*A/, 'the last began before the first ended');
+    assert.match(env.log(), /C.*A/, 'and ended before it');
     const outputs = itemsOf(conn.session, 'function_call_output');
-    assert.deepEqual(outputs.map(({ output }) => JSON.parse(output).waited), [600, 300, 1]);
+    assert.deepEqual(outputs.map(({ output }) => JSON.parse(output).stdout),
+        ['ran a\n', 'ran b\n', 'ran c\n']);
     assertAnswered(conn.session);
     assert.equal(conn.events.filter(({ type }) => type === 'response.create').length, 2);
     assert.deepEqual(conn.session.errors, []);
@@ -116,7 +118,7 @@ test('a turn while a tool runs is served, and the result is told after it', asyn
     const { client, conn } = await open(t, env);
     ask(client, wait(1500));
     await client.next('response.done');
-    await until(() => env.tools.seen.asked === 1, 'the call');
+    await until(() => env.runs() === 1, 'the call');
     ask(client, 'are you there');
     await hear(client, /You said: are you there/);
     assert.ok(!isAnswered(conn.session), 'the tool still runs');
@@ -124,15 +126,35 @@ test('a turn while a tool runs is served, and the result is told after it', asyn
     assertAnswered(conn.session);
 });
 
+test('R1.3 a spoken turn and a barge-in while a tool runs', async (t) => {
+    const env = await start(t, { paceMs: 20 });
+    const { client, conn } = await open(t, env, 'audio');
+    ask(client, wait(3000));
+    await client.next('response.done');
+    await until(() => env.runs() === 1, 'the call');
+    client.send({ type: 'input_audio_buffer.append', audio: 'A'.repeat(64000) });
+    conn.session.hear('tell me a story');
+    await client.next('response.output_audio.delta');
+    conn.session.speechStarted();
+    const { response } = await client.next('response.done');
+    assert.equal(response.status, 'cancelled');
+    conn.session.speechStopped('are you there');
+    await hear(client, /You said: are you there/);
+    assert.ok(!isAnswered(conn.session), 'the tool still runs');
+    await hear(client, /The result is/);
+    assertAnswered(conn.session);
+    assert.deepEqual(client.events.filter(({ type }) => type === 'error'), []);
+});
+
 test('R3.5 a response that is cancelled cancels its calls', async (t) => {
     const env = await start(t);
     const { client, conn } = await open(t, env);
-    ask(client, wait(30000));
+    ask(client, wait(30141));
     await client.next('response.done');
-    await until(() => env.tools.seen.asked === 1, 'the call');
+    await until(() => isAsleep(30141), 'the call');
     client.send({ type: 'response.cancel' });
     await until(() => isAnswered(conn.session), 'the output');
-    await until(() => env.tools.seen.left === 1, 'the hang-up');
+    await until(() => !isAsleep(30141), 'its end');
     assertAnswered(conn.session);
     assert.match(itemsOf(conn.session, 'function_call_output')[0].output, /"cancelled"/);
     ask(client, 'hello again');
@@ -143,10 +165,10 @@ test('R3.5 a response that is cancelled cancels its calls', async (t) => {
 test('the end of a session ends its calls', async (t) => {
     const env = await start(t);
     const { client } = await open(t, env);
-    ask(client, wait(30000));
-    await until(() => env.tools.seen.asked === 1, 'the call');
+    ask(client, wait(30142));
+    await until(() => isAsleep(30142), 'the call');
     await client.close();
-    await until(() => env.tools.seen.left === 1, 'the hang-up');
+    await until(() => !isAsleep(30142), 'its end');
 });
 
 test('an upstream that is lost under a call', async (t) => {
@@ -176,9 +198,13 @@ const INTERRUPTIONS = {
         session.speechStopped('what was that');
     },
     'a cough': ({ state }) => state.conn.session.speechStarted(),
-    'a lost upstream': async ({ up, state }) => {
+    'a lost upstream': async ({ up, stack, client, state }) => {
         state.conn.kill();
         state.conn = await up.nextConnection();
+        await until(async () => { // it hears nothing before
+            const { sessions } = JSON.parse((await stack.request('/v1/sessions/live')).text);
+            return sessions.find(({ id }) => id === client.sessionId)?.upstream === 'ready';
+        }, 'another upstream');
     },
     'a forged output': ({ client, state }) => {
         const call = itemsOf(state.conn.session, 'function_call').at(-1);
@@ -219,19 +245,21 @@ test('R3.3 interrupted at any moment: one output a call, and no stuck session', 
 
 // --- others
 
-test('R1.3 while a tool of 5 s runs, nobody else waits', async (t) => {
-    const say = { say: 'Once upon a time.', audioMs: 6000, paceMs: 20 };
+// How late the audio of a session comes, at worst, while another one's tool
+// runs; the upstream that sends it is in this process.
+async function latest(t) {
     const sent = [];
+    const heard = [];
     const env = await start(t, { deltaMs: 20, script: ({ input, text }) => {
         if (input.at(-1)?.type === 'function_call_output') {
             return [{ say: 'The result is there.' }];
         }
-        return text.startsWith('call') ? [{ call: { name: TOOL, arguments: '{"ms":5000}' } }]
-            : [{ ...say, onDelta: () => sent.push(performance.now()) }];
+        return text.startsWith('call') ? [{ call: { name: 'bash', arguments: command(5000) } }]
+            : [{ say: 'Once upon a time.', audioMs: 6000, paceMs: 20,
+                onDelta: () => sent.push(performance.now()) }];
     } });
     const { client: busy } = await open(t, env);
     const other = await env.stack.connect(t);
-    const heard = [];
     other.socket.on('message', (data) => {
         if (data.includes('response.output_audio.delta')) {
             heard.push(performance.now());
@@ -241,11 +269,20 @@ test('R1.3 while a tool of 5 s runs, nobody else waits', async (t) => {
     ask(other, 'a story');
     await other.next('response.output_audio.delta');
     ask(busy, 'call it');
-    await until(() => env.tools.seen.asked === 1, 'the call');
+    await until(() => env.runs() === 1, 'the call');
     await hear(busy, /The result is there/);
     const { response } = await other.next('response.done', undefined, { timeoutMs: 60000 });
     assert.equal(response.status, 'completed');
-    const late = heard.map((at, i) => at - sent[i]).toSorted((a, b) => a - b);
     assert.equal(heard.length, sent.length);
-    assert.ok(late.at(-1) < patience(40), `the latest came ${late.at(-1)} ms late`);
+    return Math.max(...heard.map((at, i) => at - sent[i]));
+}
+
+// A busy machine is late by itself, a tool that is in the way always.
+test('R1.3 while a tool of 5 s runs, nobody else waits', async (t) => {
+    const late = [];
+    do {
+        late.push(await latest(t));
+    } while (late.at(-1) > 40 && late.length < 4);
+    t.diagnostic(`late by ${late.map((ms) => ms.toFixed(1)).join(', ')} ms`);
+    assert.ok(late.at(-1) <= patience(40), `late by ${late} ms`);
 });
