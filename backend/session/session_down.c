@@ -380,8 +380,10 @@ on_tools_create(void *arg, const char *json, size_t bytes)
     int result = on_tools_send(arg, json, bytes);
 
     if ((!result || result == UV_EAGAIN)
-        && realtime_peek(json, bytes, &peek) == REALTIME_SOUND)
+        && realtime_peek(json, bytes, &peek) == REALTIME_SOUND) {
+        session_down_note_event(down, &peek);
         session_filters_asked(&down->filters, &peek, clock_now_ms());
+    }
     return result;
 }
 

@@ -59,6 +59,11 @@ session_tool_set_renew(struct session_tool_set *set, const char *definitions,
         json_decref(names);
         return broken ? UV_EINVAL : UV_ENOMEM;
     }
+    if (set->names && json_object_update(set->gone, set->names)) {
+        json_decref(server);
+        json_decref(names);
+        return UV_ENOMEM;
+    }
     bool differs = !json_equal(server, set->server);
     put(&set->server, server);
     put(&set->names, names);
@@ -73,7 +78,8 @@ session_tool_set_open(struct session_tool_set *set, const char *definitions,
 
     set->own = json_array();
     set->client = json_object();
-    if (!set->own || !set->client)
+    set->gone = json_object();
+    if (!set->own || !set->client || !set->gone)
         return UV_ENOMEM;
     result = session_tool_set_renew(set, definitions, bytes);
     return result < 0 ? result : 0;
@@ -84,6 +90,7 @@ session_tool_set_deinit(struct session_tool_set *set)
 {
     json_decref(set->server);
     json_decref(set->names);
+    json_decref(set->gone);
     json_decref(set->own);
     json_decref(set->client);
     memset(set, 0, sizeof(*set));
@@ -98,7 +105,8 @@ session_tool_set_count(const struct session_tool_set *set)
 bool
 session_tool_set_has(const struct session_tool_set *set, const char *name)
 {
-    return json_object_get(set->names, name)
+    return (json_object_get(set->names, name)
+            || json_object_get(set->gone, name))
            && !json_object_get(set->client, name);
 }
 
@@ -205,10 +213,10 @@ session_tool_set_guard(const struct session_tool_set *set, json_t *response)
 
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const char *name = name_of(json_array_get(tools, i));
-        if (!name || !session_tool_set_has(set, name))
+        const json_t *own = name ? json_object_get(set->names, name) : NULL;
+        if (!own || !session_tool_set_has(set, name))
             continue;
-        json_int_t place =
-            json_integer_value(json_object_get(set->names, name));
+        json_int_t place = json_integer_value(own);
         if (json_array_set(tools, i,
                            json_array_get(set->server, (size_t) place)))
             return UV_ENOMEM;

@@ -19,6 +19,7 @@
 struct session_tool_set {
     json_t *server; /* array of definitions */
     json_t *names;  /* object: name to its place in `server` */
+    json_t *gone;   /* object: names that were the server's */
     json_t *own;    /* array of the client's definitions */
     json_t *client; /* object: their names */
 };
@@ -38,7 +39,8 @@ json_t *session_tool_set_told(const struct session_tool_set *set);
 
 size_t session_tool_set_count(const struct session_tool_set *set);
 
-/* Whether the name is the server's. */
+/* Whether the name is the server's; one that was its own still is, since the
+ * model may have called it before it was told. */
 bool session_tool_set_has(const struct session_tool_set *set, const char *name);
 
 /*

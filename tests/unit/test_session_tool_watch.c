@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #define DEFINITIONS                                                            \
     "[{\"type\":\"function\",\"name\":\"alpha\",\"parameters\":{}},"           \
@@ -1055,6 +1056,28 @@ test_tools_laid_and_hidden(void **state)
     kit_close(&k);
 }
 
+/* A server of tools that is lost after the model has called it. */
+static void
+test_tools_gone(void **state)
+{
+    struct kit k;
+    const char *less = "[{\"type\":\"function\",\"name\":\"beta\"}]";
+
+    (void) state;
+    kit_open(&k);
+    assert_int_equal(session_tool_set_renew(&k.w.set, less, strlen(less)), 1);
+    assert_int_equal(session_tool_set_renew(&k.w.set, less, strlen(less)), 0);
+    assert_int_equal(session_tool_set_renew(&k.w.set, "{", 1), UV_EINVAL);
+    json_t *told = session_tool_set_told(&k.w.set);
+    assert_int_equal(json_array_size(told), 1);
+    json_decref(told);
+    created(&k, "r1");
+    called(&k, "r1", "c1", "alpha");
+    flush(&k);
+    assert_string_equal(k.ran, "c1 "); /* the runner says what there is */
+    kit_close(&k);
+}
+
 /* The client tells the model past us. */
 static void
 test_tools_restored(void **state)
@@ -1329,6 +1352,7 @@ main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_events_missed),
         cmocka_unit_test(test_tools_laid_and_hidden),
+        cmocka_unit_test(test_tools_gone),
         cmocka_unit_test(test_tools_restored),
         cmocka_unit_test(test_tools_of_a_response),
         cmocka_unit_test(test_chaos),
