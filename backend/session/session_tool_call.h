@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SESSION_TOOL_ID_BYTES      128 /* of calls, items, responses */
-#define SESSION_TOOL_MESSAGE_BYTES 200 /* of progress */
+#define SESSION_TOOL_ID_BYTES      128        /* of calls, items, responses */
+#define SESSION_TOOL_MESSAGE_BYTES 200        /* of progress */
+#define SESSION_TOOL_OWN_CALL      "call_gw_" /* calls of ours begin so */
 #define SESSION_TOOL_CALL_NAME_MAX 128
 
 /* X(enum, text in logs, the states it may be left for) */

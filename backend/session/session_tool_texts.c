@@ -93,7 +93,7 @@ session_tool_text_late(struct session_tool_call *call, char **output)
     char *written = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
     char *text;
 
-    crypto_id("call_gw_", call_id);
+    crypto_id(SESSION_TOOL_OWN_CALL, call_id);
     crypto_id(SESSION_SCRUB_ITEM, id);
     text = item_event(json_pack("{s:s, s:s, s:s, s:s, s:s?}", "id", id, "type",
                                 "function_call", "call_id", call_id, "name",

@@ -93,23 +93,36 @@ on_output_item(struct session_tool_watch *w, struct session_event *e)
     return false;
 }
 
+/* What we put there, by its call: a server may give items ids of its own. */
+static bool
+is_ours(struct session_tool_watch *w, const json_t *item)
+{
+    const size_t bytes = sizeof(SESSION_TOOL_OWN_CALL) - 1;
+    const char *call_id = text_of(item, "call_id");
+    struct session_tool_call *call =
+        session_tool_table_find(&w->calls.table, call_id);
+
+    if (text_is(item, "type", "function_call_output")) {
+        session_tool_calls_added(&w->calls, text_of(item, "id"));
+        if (call && !call->foreign)
+            call->added = true;
+    }
+    if (call)
+        return !call->foreign;
+    return strncmp(call_id, SESSION_TOOL_OWN_CALL, bytes) == 0;
+}
+
 /* conversation.item.added and .done; of a call it may come before the
  * response's own events. */
 static bool
 on_item(struct session_tool_watch *w, struct session_event *e)
 {
     const json_t *item = json_object_get(session_event_tree(e), "item");
-    const struct session_tool_call *call;
-    bool ours;
+    bool ours = is_ours(w, item)
+                || (text_is(item, "type", "function_call")
+                    && text_is(item, "status", "in_progress")
+                    && session_tool_set_has(&w->set, text_of(item, "name")));
 
-    if (text_is(item, "type", "function_call_output"))
-        session_tool_calls_added(&w->calls, text_of(item, "id"));
-    if (!text_is(item, "type", "function_call"))
-        return true;
-    call = session_tool_table_find(&w->calls.table, text_of(item, "call_id"));
-    ours = call ? !call->foreign
-                : text_is(item, "status", "in_progress")
-                      && session_tool_set_has(&w->set, text_of(item, "name"));
     if (ours)
         hidden_tell(w, text_of(item, "id"));
     return !ours;

@@ -157,6 +157,16 @@ test_hidden(void **state)
                            "\"status\":\"completed\",\"call_id\":\"c9\","
                            "\"name\":\"alpha\"}}"));
     assert_null(strstr(k.hidden, "item_x"));
+    /* An output that got another id than we gave it; one of ours. */
+    assert_false(tools_rig_down(
+        &k, "{\"type\":\"conversation.item.added\",\"item\":{\"id\":"
+            "\"theirs_1\",\"type\":\"function_call_output\",\"call_id\":"
+            "\"c1\"}}"));
+    assert_false(tools_rig_down(
+        &k, "{\"type\":\"conversation.item.done\",\"item\":{\"id\":"
+            "\"theirs_2\",\"type\":\"function_call\",\"call_id\":"
+            "\"call_gw_1\",\"name\":\"alpha\"}}"));
+    assert_non_null(strstr(k.hidden, "theirs_1 theirs_2"));
     /* An error about what we sent. */
     assert_false(tools_rig_down(&k,
                                 "{\"type\":\"error\",\"error\":{\"event_id\":"
