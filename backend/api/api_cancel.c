@@ -3,6 +3,7 @@
 #include "api/api_cancel.h"
 
 #include "api/api_web_app.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/policy.h"
 #include "service/tool_runner.h"
@@ -13,6 +14,7 @@
 
 #define BODY_MAX_BYTES  65536
 #define NAMES_MAX_BYTES (1u << 20)
+#define ENDING_MS       10000 /* what was cancelled at once is gone by then */
 
 enum level { LEVEL_NONE, LEVEL_GRACEFUL, LEVEL_IMMEDIATE };
 
@@ -25,7 +27,7 @@ static struct {
     struct mark {
         char tenant[API_TENANT_BYTES];
         enum level level; /* NONE: the place is free */
-        uint64_t at;
+        uint64_t at, raised_ms;
     } marks[API_CANCEL_TENANTS];
 } marks = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -81,6 +83,7 @@ mark_raise(const char *tenant, enum level level)
     if (mark->level < level) {
         mark->level = level;
     }
+    mark->raised_ms = clock_now_ms();
     pthread_mutex_unlock(&marks.lock);
     return before;
 }
@@ -94,7 +97,10 @@ mark_look(const char *tenant, bool runs)
 
     pthread_mutex_lock(&marks.lock);
     mark = mark_find(tenant);
-    if (mark != NULL && !runs) {
+    if (mark != NULL
+        && (!runs
+            || (mark->level == LEVEL_IMMEDIATE
+                && clock_now_ms() - mark->raised_ms > ENDING_MS))) {
         mark->level = LEVEL_NONE;
     } else if (mark != NULL) {
         level = mark->level;
