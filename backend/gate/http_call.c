@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 /* --- what curl tells */
@@ -306,6 +307,12 @@ peer_set(CURL *easy, const struct http_request *rq)
 {
     bool proxy = rq->proxy && *rq->proxy;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, rq->url);
+    bool is_tls = strncasecmp(rq->url, "https:", 6) == 0;
+
+    /* Rather a stream of a connection that is being made than one more; but
+     * without TLS it has no streams, and who waits for it learns that with its
+     * first answer alone. */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, is_tls ? 1L : 0L);
 
     if (code == CURLE_OK) /* "" keeps the environment's out */
         code = curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? rq->proxy : "");
@@ -331,8 +338,6 @@ manners_set(struct http_call *call, uint64_t connect_ms)
     curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-    /* Rather a stream of a connection that is being made than one more. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) connect_ms);

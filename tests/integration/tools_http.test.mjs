@@ -432,16 +432,6 @@ test('R3.3 R3.5 tools of another server: in parallel, given up, cancelled', asyn
     const calls = Array.from({ length: 8 },
         (_, n) => ({ call_id: `call_${n}`, name: 'held', arguments: { n } }));
 
-    await t.test('those who wait hold no thread', async () => {
-        const answers = Array.from({ length: 12 }, (_, n) => run('held', { n: 100 + n }));
-        await until(() => held.waiting.size === 12, 'all to wait');
-        for (let i = 0; i < 10; i++) {
-            assert.equal((await stack.request('/health')).status, 200);
-        }
-        held.letGo();
-        assert.ok((await Promise.all(answers)).every(({ json }) => json.success));
-    });
-
     await t.test('eight of one request wait side by side', async () => {
         const answer = post('/v1/tools', { calls });
         await until(() => held.waiting.size === 8, 'all eight');
@@ -478,4 +468,15 @@ test('R3.3 R3.5 tools of another server: in parallel, given up, cancelled', asyn
         await until(() => held.waiting.size === 0, 'it to be given up');
     });
 
+
+    // Its connections went with what was cancelled: each makes one of its own.
+    await t.test('those who wait hold no thread', async () => {
+        const answers = Array.from({ length: 12 }, (_, n) => run('held', { n: 100 + n }));
+        await until(() => held.waiting.size === 12, 'all to wait');
+        for (let i = 0; i < 10; i++) {
+            assert.equal((await stack.request('/health')).status, 200);
+        }
+        held.letGo();
+        assert.ok((await Promise.all(answers)).every(({ json }) => json.success));
+    });
 });
