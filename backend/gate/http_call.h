@@ -92,12 +92,4 @@ CURLcode http_call_continue(struct http_call *call);
 void http_call_connecting(struct http_call *call);
 void http_call_wait(struct http_call *call);
 
-/* What curl's result comes to. */
-int http_call_error(const struct http_call *call, CURLcode code);
-
-/* On the loop, out of the multi: tells the answer, or `error`; drops the easy
- * handle. The call itself stays. */
-void http_call_finish(struct http_call *call, CURLcode code);
-void http_call_fail(struct http_call *call, int error, const char *why);
-
 #endif

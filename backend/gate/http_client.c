@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "gate/http_call.h"
+#include "gate/http_ending.h"
 #include "gate/http_pump.h"
 
 #include <stdlib.h>
