@@ -8,7 +8,8 @@
 
 #include "session/session_tool_calls.h"
 
-#include <stdio.h>
+#include "codec/tool_limits.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -270,8 +271,12 @@ session_tool_calls_progress(struct session_tool_calls *c, unsigned serial,
 {
     struct session_tool_call *call = session_tool_table_job(&c->table, serial);
 
-    if (call && message)
-        snprintf(call->message, sizeof(call->message), "%s", message);
+    if (!call || !message)
+        return;
+    size_t bytes =
+        tool_limits_cut(message, strlen(message), sizeof(call->message) - 1);
+    memcpy(call->message, message, bytes);
+    call->message[bytes] = 0;
 }
 
 void

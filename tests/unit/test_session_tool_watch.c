@@ -7,6 +7,8 @@
 
 #include "kit/tools_rig.h"
 
+#include "session/session_tool_texts.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -709,6 +711,35 @@ test_progress(void **state)
     tools_rig_close(&k);
 }
 
+/* A message that is too long ends behind a character, or nothing could be said
+ * of it. */
+static void
+test_progress_is_cut(void **state)
+{
+    struct session_tool_call *call;
+    char message[3 * 100 + 1];
+    struct tools_rig k;
+    char *text;
+
+    (void) state;
+    for (size_t i = 0; i + 1 < sizeof(message); i += 3)
+        memcpy(message + i, "\xe2\x82\xac", 4);
+    tools_rig_open(&k);
+    tools_rig_calling(&k, "r1", "c1");
+    tools_rig_ended(&k, "r1", "completed");
+    session_tool_calls_progress(&k.w.calls, tools_rig_serial(&k, "c1"),
+                                message);
+    call = session_tool_table_find(&k.w.calls.table, "c1");
+    assert_non_null(call);
+    assert_int_equal(strlen(call->message) % 3, 0);
+    assert_true(strlen(call->message) > 100);
+    text = session_tool_text_create(true, call->message);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "instructions"));
+    free(text);
+    tools_rig_close(&k);
+}
+
 /* Who asked for it has it. */
 static void
 test_out_of_the_conversation(void **state)
@@ -809,6 +840,7 @@ main(void)
         cmocka_unit_test(test_long_tool_done_before_its_first_word_went),
         cmocka_unit_test(test_cancelled_by_others),
         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_progress_is_cut),
         cmocka_unit_test(test_out_of_the_conversation),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_events_missed),
