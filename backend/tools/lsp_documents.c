@@ -249,11 +249,14 @@ round_apply(struct lsp_documents *d, struct round *round)
     bool changed = false;
     int error = 0;
 
-    /* Of a server that is gone nothing is open. */
-    if (d->round_epoch == d->epoch) {
-        for (size_t i = 0; i < known; i++)
-            changed = known_apply(d, &round->looks[i]) || changed;
+    /* Of a server that is gone nothing is open; and the next one may not be
+     * ready to be told of a file. */
+    if (d->round_epoch != d->epoch) {
+        round->synced(round->arg, UV_ECANCELED, NULL, false);
+        return;
     }
+    for (size_t i = 0; i < known; i++)
+        changed = known_apply(d, &round->looks[i]) || changed;
     if (round->has_asked)
         error = asked_apply(d, &round->looks[known], &doc, &changed);
     round->synced(round->arg, error, doc, changed);

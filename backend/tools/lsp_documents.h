@@ -47,7 +47,8 @@ struct lsp_documents_config {
 };
 
 /* `changed`: the server was told something. `document` NULL: `error`, UV_E* of
- * tool_root, or UV_EFBIG, UV_EIO, UV_ENOMEM, UV_ECANCELED (it was closed). */
+ * tool_root, or UV_EFBIG, UV_EIO, UV_ENOMEM, UV_ECANCELED (all was forgotten
+ * meanwhile: nothing was told). */
 typedef void lsp_synced_h(void *arg, int error, struct lsp_document *document,
                           bool changed);
 

@@ -422,9 +422,9 @@ on_synced(void *arg, int error, struct lsp_document *doc, bool changed)
     pump_post(s);
     if (rq == NULL) {
         /* Cancelled meanwhile. */
-    } else if (error != 0) {
+    } else if (error != 0 && error != UV_ECANCELED) {
         request_refuse(rq, error);
-    } else if (s->state != READY) {
+    } else if (error != 0 || s->state != READY) {
         rq->state = LSP_REQUEST_QUEUED;
     } else {
         if (doc != NULL) {

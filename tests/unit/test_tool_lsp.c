@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
@@ -421,6 +422,72 @@ test_documents_have_a_cap(void **state)
     assert_told("f6.c ", true);
 }
 
+static struct {
+    struct lsp_documents *documents;
+    struct loop_task begin;
+    unsigned notices;
+    int error;
+    bool open;
+    atomic_bool told;
+} sync_rig;
+
+static void
+on_sync_notice(void *arg, const char *method, json_t *params)
+{
+    (void) arg;
+    (void) method;
+    sync_rig.notices++;
+    json_decref(params);
+}
+
+static void
+on_sync_told(void *arg, int error, struct lsp_document *document, bool changed)
+{
+    char path[128];
+
+    (void) arg;
+    (void) changed;
+    snprintf(path, sizeof(path), "%s/a.c", world.directory);
+    sync_rig.error = error;
+    sync_rig.open =
+        document || lsp_documents_find(sync_rig.documents, path) != NULL;
+    lsp_documents_destroy(&sync_rig.documents);
+    atomic_store(&sync_rig.told, true);
+}
+
+static void
+on_sync_begin(struct loop_task *task, void *arg)
+{
+    const struct lsp_documents_config cfg = {
+        .loop = world.rig.loop, .root = world.root, .notify = on_sync_notice};
+
+    (void) task;
+    (void) arg;
+    assert_int_equal(lsp_documents_create(&sync_rig.documents, &cfg), 0);
+    assert_int_equal(
+        lsp_documents_sync(sync_rig.documents, "a.c", 3, on_sync_told, NULL),
+        0);
+    lsp_documents_forget(sync_rig.documents);
+}
+
+/* The server ends while a file is looked at: the next one is told of it anew,
+ * and not taken to know it. */
+static void
+test_documents_of_a_server_that_ended(void **state)
+{
+    (void) state;
+    memset(&sync_rig, 0, sizeof(sync_rig));
+    file_write("a.c", "one");
+    sync_rig.begin = (struct loop_task){.run = on_sync_begin};
+    loop_post(world.rig.loop, &sync_rig.begin);
+    for (int i = 0; !atomic_load(&sync_rig.told) && i < 1000; i++)
+        usleep(10000);
+    assert_true(atomic_load(&sync_rig.told));
+    assert_int_equal(sync_rig.error, UV_ECANCELED);
+    assert_int_equal(sync_rig.notices, 0);
+    assert_false(sync_rig.open);
+}
+
 /* --- servers that misbehave */
 
 static const char hover[] = "{\"operation\":\"hover\",\"file_path\":\"a.c\","
@@ -631,6 +698,7 @@ main(void)
         WORLD_TEST(test_files_too_large_are_refused),
         WORLD_TEST(test_documents_are_as_their_files),
         WORLD_TEST(test_documents_have_a_cap),
+        WORLD_TEST(test_documents_of_a_server_that_ended),
         WORLD_TEST(test_servers_that_end_are_started_again),
         WORLD_TEST(test_servers_that_refuse),
         WORLD_TEST(test_servers_that_are_not_there),
