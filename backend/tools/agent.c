@@ -185,11 +185,14 @@ on_turn_ended(struct agent_turn *turn, const struct agent_reply *reply)
 {
     struct agent *agent = turn->agent;
 
+    /* Whoever is told may be the last to have waited for it. */
+    atomic_fetch_add(&agents_ending, 1);
     turn->reply(turn->arg, reply);
     if (turn->lane != NULL)
         agent_lanes_give(&agent->lanes, turn->lane, clock_now_ms());
     agent_turn_destroy(turn);
     agent_unref(&agent);
+    atomic_fetch_sub(&agents_ending, 1);
 }
 
 /* Without it conversations are only ever forgotten for new ones. */

@@ -96,8 +96,8 @@ int agent_ask(struct agent *agent, const struct agent_order *order,
  * follows with type "cancelled". */
 void agent_cancel(struct agent_turn *turn);
 
-/* Agents without shares that have not ended; any thread. The loop must run
- * until it is 0. */
+/* Agents without shares that have not ended, and turns that are being told
+ * their end; any thread. The loop must run until it is 0. */
 unsigned agent_closing(void);
 
 #endif

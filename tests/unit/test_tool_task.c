@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
@@ -338,6 +339,58 @@ test_amplifierd_orders_run_side_by_side(void **state)
     assert_string_equal(text_of(&orders[0], "response"), "x");
     tool_order_free(&orders[0]);
     journal_wait("delete", 1);
+}
+
+/* The server waits for agents that end: one whose last turn is being told is
+ * among them, though all others have let it go. */
+static struct {
+    struct loop_task begin;
+    struct agent_turn *turn;
+    unsigned closing;
+    atomic_bool told;
+} last_turn;
+
+static void
+on_last_reply(void *arg, const struct agent_reply *reply)
+{
+    (void) arg;
+    (void) reply;
+    tool_unref(&world.task);
+    tool_unref(&world.dispatch);
+    agent_unref(&world.agent);
+    last_turn.closing = agent_closing();
+    atomic_store(&last_turn.told, true);
+}
+
+static void
+on_last_begin(struct loop_task *task, void *arg)
+{
+    const struct agent_order order = {.tenant = "",
+                                      .caller = "",
+                                      .name = "",
+                                      .instruction = "say x",
+                                      .conversation = "agent_unknown",
+                                      .traceparent = "",
+                                      .deadline_ms = UINT64_MAX};
+
+    (void) task;
+    (void) arg;
+    assert_int_equal(
+        agent_ask(world.agent, &order, on_last_reply, NULL, &last_turn.turn),
+        0);
+}
+
+static void
+test_agents_are_counted_until_their_last_turn(void **state)
+{
+    (void) state;
+    memset(&last_turn, 0, sizeof(last_turn));
+    last_turn.begin = (struct loop_task){.run = on_last_begin};
+    loop_post(world.rig.loop, &last_turn.begin);
+    for (int i = 0; !atomic_load(&last_turn.told) && i < 1000; i++)
+        usleep(10000);
+    assert_true(atomic_load(&last_turn.told));
+    assert_true(last_turn.closing > 0);
 }
 
 static void
@@ -767,6 +820,7 @@ main(void)
         AMPLIFIERD(test_amplifierd_that_still_loads_is_waited_for),
         AMPLIFIERD(test_amplifierd_conversations_go_on),
         AMPLIFIERD(test_amplifierd_orders_run_side_by_side),
+        AMPLIFIERD(test_agents_are_counted_until_their_last_turn),
         AMPLIFIERD(test_amplifierd_is_told_of_cancelled_orders),
         AMPLIFIERD(test_amplifierd_busy_conversations_are_waited_for),
         AMPLIFIERD(test_amplifierd_that_forgot),
