@@ -169,11 +169,15 @@ http_start(struct server *server)
 static int
 tools_start(struct server *server)
 {
+    struct api_context shared = {.config = server->config};
+
+    server_services_fill(server->services, &shared);
     const struct server_tools_config cfg = {
         .config = server->config,
         .loop = server->control_loop,
         .http = server->http,
         .events = server->events,
+        .usage = shared.usage,
     };
 
     return server_tools_create(&server->tools, &cfg);

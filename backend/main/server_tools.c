@@ -253,6 +253,7 @@ runner_make(struct server_tools *s, const struct server_tools_config *cfg)
         .registry = s->registry,
         .cache = s->cache,
         .events = cfg->events,
+        .usage = cfg->usage,
         .loop = cfg->loop,
         .root = s->root ? tool_root_path(s->root) : "",
         .threads = (unsigned) config->tools.threads,

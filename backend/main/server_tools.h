@@ -17,12 +17,14 @@ struct http_client;
 struct server_tools;
 struct tool_registry;
 struct tool_runner;
+struct usage;
 
 struct server_tools_config {
     const struct server_config *config; /* borrowed for life, as all here */
     struct loop *loop;                  /* the services' */
     struct http_client *http;
     struct event_bus *events;
+    struct usage *usage;
 };
 
 /* 0 or UV_E* (logged): a root that can't be opened, … */

@@ -14,6 +14,7 @@
 #include "service/tool_meter.h"
 #include "service/tool_news.h"
 #include "service/tool_result.h"
+#include "service/usage.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -195,6 +196,17 @@ end_locked(struct tool_execution *e, struct audience *a)
     return tool_executions_take(e->owner);
 }
 
+/* It ran: whatever came of it. */
+static void
+run_count(const struct tool_execution *e, uint64_t took_us, bool good)
+{
+    struct usage *usage = e->owner->cfg.usage;
+
+    tool_meter_ran(e->tool->meter, took_us, good);
+    if (usage)
+        usage_add_tool_run(usage, e->origin->tenant, e->origin->model);
+}
+
 /* Without the lock, once. Writers have bumped before anybody is answered. Uses
  * the run's own share up. */
 static void
@@ -205,7 +217,7 @@ end_tell(struct tool_execution *e, struct audience *a,
         uint64_t took_us = clock_now_us() - e->began_us;
 
         domain_bump(e);
-        tool_meter_ran(e->tool->meter, took_us, outcome->value != NULL);
+        run_count(e, took_us, outcome->value != NULL);
         tool_news_ran(e->id, e->origin, outcome, took_us);
     }
     audience_tell(e, a, outcome, result);
@@ -475,8 +487,7 @@ tool_execution_run_here(struct tool_execution *e, struct tool_result_text *text)
     if (!e->run.finished)
         tool_run_finish(&e->run, &none);
     domain_bump(e);
-    tool_meter_ran(e->tool->meter, clock_now_us() - e->began_us,
-                   text->value != NULL);
+    run_count(e, clock_now_us() - e->began_us, text->value != NULL);
     tool_execution_unref(e);
 }
 

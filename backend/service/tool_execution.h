@@ -66,6 +66,7 @@ LIST_HEAD(tool_execution_list, tool_execution);
 struct tool_executions_config {
     struct tool_cache *cache; /* NULL: none; borrowed, as all */
     struct event_bus *events; /* NULL: none */
+    struct usage *usage;      /* NULL: nobody counts */
     struct loop *loop;
     unsigned threads, max_running, max_waiting;
 };

@@ -43,7 +43,8 @@ struct tool_origin *
 tool_origin_make(struct tool *tool, const struct tool_order *order)
 {
     size_t room = text_room(order->tenant) + text_room(order->session_id)
-                  + text_room(order->call_id) + text_room(order->traceparent);
+                  + text_room(order->call_id) + text_room(order->traceparent)
+                  + text_room(order->model);
     struct tool_origin *origin = malloc(sizeof(*origin) + room);
     char *at;
 
@@ -62,6 +63,7 @@ tool_origin_make(struct tool *tool, const struct tool_order *order)
     origin->session_id = text_copy(&at, order->session_id);
     origin->call_id = text_copy(&at, order->call_id);
     origin->traceparent = text_copy(&at, order->traceparent);
+    origin->model = text_copy(&at, order->model);
     origin->ordered_us = clock_now_us();
     return origin;
 }

@@ -25,7 +25,7 @@ struct tool_origin {
     atomic_uint shares;
     struct tool *tool;
     json_t *arguments;
-    const char *tenant, *session_id, *call_id, *traceparent;
+    const char *tenant, *session_id, *call_id, *traceparent, *model;
     uint64_t ordered_us;
     char texts[];
 };

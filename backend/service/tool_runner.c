@@ -455,6 +455,7 @@ orders_make(struct tool_runner *r)
     const struct tool_executions_config cfg = {
         .cache = r->cfg.cache,
         .events = r->cfg.events,
+        .usage = r->cfg.usage,
         .loop = r->cfg.loop,
         .threads = r->cfg.threads,
         .max_running = r->cfg.max_running,

@@ -37,10 +37,13 @@ struct tool_cache;
 struct tool_job;
 struct tool_registry;
 struct tool_runner;
+struct usage;
+
 struct tool_runner_config {
     struct tool_registry *registry;
     struct tool_cache *cache; /* NULL: nothing is kept */
     struct event_bus *events; /* tool_call, tool_result, tool_error; or NULL */
+    struct usage *usage;      /* each run is counted; or NULL */
     struct loop *loop;        /* the services' */
     const char *root;         /* a part of the cache's keys; copied */
     unsigned threads;         /* of the pool, at most */
@@ -67,6 +70,7 @@ struct tool_order {
     const char *tenant;      /* copied, "" = default */
     const char *session_id;  /* copied, "" : over HTTP */
     const char *call_id;     /* copied, "" none; for events and status */
+    const char *model;       /* copied; NULL or "": none; for usage */
     const char *traceparent; /* copied; NULL or "": none */
     struct tool_lane *lane;  /* NULL: none */
     struct loop *loop;       /* handlers run on it; NULL: on any thread */

@@ -386,6 +386,17 @@ usage_add_session(struct usage *u, const char *tenant, const char *model,
     usage_count(u, &more);
 }
 
+void
+usage_add_tool_run(struct usage *u, const char *tenant, const char *model)
+{
+    const struct store_usage more = {.tenant = tenant,
+                                     .day = usage_day_of(u->wall_ms()),
+                                     .model = model,
+                                     .counts = {[STORE_USAGE_TOOL_RUNS] = 1}};
+
+    usage_count(u, &more);
+}
+
 uint64_t
 usage_today(struct usage *u, const char *tenant)
 {

@@ -42,6 +42,10 @@ void usage_add(struct usage *usage, const char *tenant, const char *model,
 void usage_add_session(struct usage *usage, const char *tenant,
                        const char *model, uint64_t duration_ms);
 
+/* A run of a tool; model "": over HTTP. */
+void usage_add_tool_run(struct usage *usage, const char *tenant,
+                        const char *model);
+
 /* Input, output and transcribed tokens of the tenant's present UTC day. */
 uint64_t usage_today(struct usage *usage, const char *tenant);
 

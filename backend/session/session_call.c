@@ -384,6 +384,7 @@ tools_open(struct session_call *s)
         .policy = s->policy,
         .beside = true,
         .tenant = s->entry.tenant,
+        .model = s->entry.model,
         .session_id = s->id,
     };
 

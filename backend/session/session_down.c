@@ -40,6 +40,7 @@ tools_equip(struct session_down *down, const struct session_config *cfg)
         .registry = cfg->tool_registry,
         .policy = down->policy,
         .tenant = down->entry->tenant,
+        .model = down->entry->model,
         .session_id = down->entry->id,
     };
 

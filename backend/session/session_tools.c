@@ -264,6 +264,7 @@ job_order(struct session_tools *t, struct session_tool_call *call,
         .tenant = t->cfg.tenant,
         .session_id = t->cfg.session_id,
         .call_id = call->call_id,
+        .model = t->cfg.model,
         .lane = &t->lane,
         .loop = t->cfg.loop,
     };

@@ -38,8 +38,9 @@ struct session_tools_config {
     struct tool_runner *runner;
     struct tool_registry *registry;
     const struct policy *policy;
-    bool beside;            /* the client speaks to the model past us: a call */
-    const char *tenant;     /* "" = default */
+    bool beside;        /* the client speaks to the model past us: a call */
+    const char *tenant; /* "" = default */
+    const char *model;
     const char *session_id; /* borrowed for life, as all texts */
 };
 

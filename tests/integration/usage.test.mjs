@@ -3,6 +3,7 @@
 // GET /v1/usage: what tenants have used, by day and model, over restarts.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { makeDir } from './lib/paths.mjs';
@@ -118,4 +119,35 @@ test('R6.4 usage without a store lives as long as the process', async (t) => {
     const { total, data } = await usageOf(stack, stack.voiced.keys.app);
     assertSums(total, [used]);
     assert.equal(data.length, 1);
+});
+
+test('R6.4 runs of tools, of sessions and over HTTP', async (t) => {
+    const root = makeDir('root');
+    writeFileSync(join(root, 'notes'), 'nine green bottles\n');
+    const stack = await startLocalStack(t, {
+        policy: 'voice_model gpt-realtime;\nvoice_tools read_file;\nvoice_http_tools read_file;',
+        voiced: { auth: 'keys', keys: ['app'], settings: { tools: { root } } } });
+    const key = stack.voiced.keys.app;
+    const read = (file_path) => stack.request('/v1/tools/read_file', {
+        method: 'POST', headers: { ...bearer(key), 'content-type': 'application/json' },
+        body: JSON.stringify({ file_path }) });
+
+    const client = await stack.connect(t, { key });
+    await client.update({ output_modalities: ['text'] });
+    client.sayText('read the file notes');
+    client.send({ type: 'response.create' });
+    await client.responseDone();
+    assert.match(client.spoken((await client.responseDone()).id).text, /nine green bottles/);
+    await client.close();
+    await ended(stack, key, 1);
+
+    // One that is kept, one that fails, one that is none.
+    assert.equal((await read('notes')).json.cached, true);
+    assert.equal((await read('nothing')).json.success, false);
+    assert.equal((await read(7)).json.error.type, 'invalid_arguments');
+
+    const { data, total } = await usageOf(stack, key);
+    assert.deepEqual(data.map((row) => [row.model, row.tool_runs]),
+        [['', 1], ['gpt-realtime', 1]]);
+    assert.equal(total.tool_runs, 2);
 });
