@@ -27,6 +27,7 @@
 #define RETRY_MAX_MS    30000
 #define PATIENT_RETRIES 2
 #define RETRIES         8 /* without an event between them */
+#define REFUSED_MAX     3 /* connections in a row: the server is gone */
 
 enum ticket_kind {
     TICKET_MESSAGE, /* a POST; of a request until its answer */
@@ -71,6 +72,8 @@ struct mcp_http {
     char version[16];                     /* agreed, legacy */
     bool forgotten; /* the session, by the server: lost in a moment */
     bool lost, closing;
+    unsigned refused; /* connections in a row */
+    const char *why;  /* it is lost */
 };
 
 static struct mcp_http *
@@ -149,8 +152,8 @@ on_closed_task(struct loop_task *task, void *arg)
 
 /* --- failures */
 
-/* The session is forgotten. What else was sent with it is being refused too,
- * and is to be told so. */
+/* The session is lost. What else was sent with it is being refused too, and is
+ * to be told so. */
 static void
 on_lose_timer(void *arg)
 {
@@ -159,16 +162,16 @@ on_lose_timer(void *arg)
     if (h->lost || h->closing)
         return;
     h->lost = true;
-    h->handlers->on_lost(h->arg, UV_ENOTCONN,
-                         "the server has forgotten the session");
+    h->handlers->on_lost(h->arg, UV_ENOTCONN, h->why);
 }
 
 static void
-session_lose(struct mcp_http *h)
+session_lose(struct mcp_http *h, const char *why)
 {
     if (h->forgotten || h->lost || h->closing)
         return;
     h->forgotten = true;
+    h->why = why;
     loop_timer_start(h->lose_timer, FORGOTTEN_MS, 0);
 }
 
@@ -203,7 +206,7 @@ ticket_fail(struct ticket *t, int error, unsigned status, const char *why)
 
     ticket_free(t);
     if (gone)
-        session_lose(h);
+        session_lose(h, "the server has forgotten the session");
     if (told)
         h->handlers->on_failed(h->arg, number, gone ? UV_ENOTCONN : error,
                                status, why);
@@ -347,11 +350,24 @@ ticket_end(struct ticket *t, const struct mcp_exchange_end *end)
         ticket_free(t);
 }
 
+/* A server that nobody listens for any more is lost, though no call waits. */
+static void
+refusals_count(struct mcp_http *h, const struct mcp_exchange_end *end)
+{
+    if (end->status)
+        h->refused = 0;
+    else if (end->error == UV_ECONNREFUSED || end->error == UV_EAI_NONAME)
+        h->refused++;
+    if (h->refused >= REFUSED_MAX)
+        session_lose(h, "it can't be reached");
+}
+
 static void
 on_exchange_end(void *arg, const struct mcp_exchange_end *end)
 {
     struct ticket *t = arg;
 
+    refusals_count(t->http, end);
     t->exchange = NULL;
     t->streamed |= end->streamed;
     event_note(t, end);

@@ -71,6 +71,20 @@ test('R1.3 a server that comes late is mounted then', async (t) => {
     assert.match((await run('mcp_every_get-sum', { a: 1, b: 2 })).output.content, /3/);
 });
 
+test('R1.3 a server that is gone takes its tools along, until it is back', async (t) => {
+    const server = await EverythingHttp.start(t);
+    const { stack, run, names } = await start(t, { every: { mcp: server.url } },
+        ['mcp_every_get-sum']);
+    assert.equal((await names()).length, 1);
+    await server.stop();
+    await until(async () => (await names()).length === 0, 'its tools to go', patience(30000));
+    assert.match(stack.voiced.log(), /\[every\] mcp=lost why="it can't be reached"/);
+    assert.match(stack.voiced.log(), /\[every\] tool_server=down/);
+    await server.run();
+    await until(async () => (await names()).length === 1, 'its tools', patience(60000));
+    assert.match((await run('mcp_every_get-sum', { a: 2, b: 40 })).output.content, /42/);
+});
+
 test('R3.3 eight calls of remote tools take as long as one', async (t) => {
     let most = 0;
     let now = 0;
