@@ -171,9 +171,11 @@ KEY("tools", "root", TEXT, tools.root, "", 0, 4096, NULL, true,
 KEY("tools", "threads", NUMBER, tools.threads, "16", 1, 256, NULL, true,
     "Threads that file tools run on, started when needed.")
 KEY("tools", "max_running", NUMBER, tools.max_running, "64", 1, 4096, NULL,
-    true, "Runs of tools at once; more wait. At most 8 a session or caller.")
+    true, "Runs of tools at once; more wait. At most 8 a session or caller, "
+          "half of them for one tenant over HTTP.")
 KEY("tools", "max_waiting", NUMBER, tools.max_waiting, "1024", 0, 65536, NULL,
-    true, "Calls of tools that wait beyond; one more is refused.")
+    true, "Calls of tools that wait beyond; one more is refused. At most 32 "
+          "a session or caller, half of all for one tenant over HTTP.")
 KEY("tools", "cache_entries", NUMBER, tools.cache_entries, "100", 0, 1000000,
     NULL, true, "Results kept to be given again; 0: none is.")
 KEY("tools", "cache_size", SIZE, tools.cache_bytes, "64m", 64 * 1024,

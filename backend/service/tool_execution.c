@@ -190,7 +190,7 @@ static struct tool_execution *
 end_locked(struct tool_execution *e, struct audience *a)
 {
     e->state = TOOL_RUN_ENDED;
-    tool_queue_remove(&e->owner->queue, &e->place);
+    tool_queue_end(&e->owner->queue, &e->place);
     LIST_REMOVE(e, of_all);
     *a = audience_take(e);
     return tool_executions_take(e->owner);

@@ -41,6 +41,7 @@ struct tool_outcome {
 struct tool_execution;
 
 struct tool_executions;
+struct tool_share;
 
 /* What an order counts as in its lane. */
 enum tool_lane_state {
@@ -59,6 +60,7 @@ struct tool_job {
     struct tool_job *next_chosen;
     struct tool_lane *lane; /* NULL: none */
     enum tool_lane_state lane_state;
+    struct tool_share *share;         /* of its tenant; NULL: none */
     struct tool_execution *execution; /* that it caused and that goes on */
     /* The cache's. */
     struct tool_cache_waiter waiter;

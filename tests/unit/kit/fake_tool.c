@@ -278,6 +278,8 @@ caller_order_as(struct caller *c, struct tool_order order,
     assert_non_null(tree);
     *c = (struct caller){.is_patient = c->is_patient};
     order.arguments = tree;
+    if (!order.session_id)
+        order.session_id = "kit";
     int result = tool_runner_order(runner, &order,
                                    &(struct tool_order_caller){&handlers, c},
                                    &c->job, &answer);

@@ -69,6 +69,7 @@ struct caller {
     bool on_session_loop;
 };
 
+/* Of a session, if the order says nothing else ("": over HTTP). */
 void caller_order_as(struct caller *c, struct tool_order order,
                      const char *arguments);
 void caller_order(struct caller *c, const char *name, const char *arguments);
