@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { RawSocket } from './lib/client.mjs';
+import { heldTools } from './lib/held_tools.mjs';
 import { count, makeDir } from './lib/paths.mjs';
 import { defer, fdCount, rssAnonKb, sleep, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
@@ -25,10 +26,10 @@ function rootMake() {
 
 const numbered = (lines) => Array.from({ length: lines }, (_, i) => `line ${i + 1}\n`).join('');
 
-async function start(t, { tools = files, webApp = false, auth, keys, settings } = {}) {
+async function start(t, { tools = files, webApp = false, auth, keys, settings = {} } = {}) {
     const root = rootMake();
     const stack = await startStack(t, {
-        voiced: { auth, keys, settings: { tools: { root }, ...settings } },
+        voiced: { auth, keys, settings: { ...settings, tools: { root, ...settings.tools } } },
         policy: `voice_model gpt-realtime; voice_http_tools ${tools.join(' ') || 'off'};
             voice_web_app ${webApp ? 'on' : 'off'};` });
     const post = (path, body, headers = {}) => {
@@ -348,6 +349,40 @@ test('a tenant sees and cancels its own tools alone', async (t) => {
     assert.equal((await status(ours)).is_cancelled, false);
 });
 
+test('no tenant has all the places', async (t) => {
+    const held = await heldTools(t);
+    const tools = await start(t, { tools: ['held', 'read_file', 'grep'], auth: 'keys',
+        keys: ['ours'], settings: { tools: { max_running: 4, max_waiting: 16 },
+            tool_server: { other: { http: held.url } } } });
+    const { stack } = tools;
+    const theirs = { authorization: `Bearer ${await stack.voiced.addKey('theirs',
+        '--tenant', 'them')}` };
+    const ours = { authorization: `Bearer ${stack.voiced.keys.ours}` };
+    await until(async () => (await stack.request('/v1/tools', { headers: ours })).json.count === 3
+        && (await stack.request('/v1/tools', { headers: theirs })).status === 200, 'the tool');
+    const answers = Array.from({ length: 14 }, (_, n) => tools.run('held', { n }, ours));
+    const refused = await Promise.race(answers);
+    assert.equal(refused.status, 503, refused.text);
+    assert.match(refused.headers['retry-after'], /^\d+$/);
+    await until(() => held.waiting.size === 2, 'two to run');
+    for (let i = 0; i < 5; i++) { // of those places, each in turn
+        const answer = await tools.run('grep', { pattern: `${i}` }, theirs);
+        assert.equal(answer.json.success, true, answer.text);
+    }
+    const held2 = tools.run('held', { n: 100 }, theirs);
+    await until(() => held.waiting.size === 3, 'theirs beside ours');
+    let left = 11;
+    while (left > 0) {
+        left -= held.waiting.size;
+        held.letGo();
+        await sleep(20);
+    }
+    const all = await Promise.all(answers);
+    assert.deepEqual([200, 503].map((status) =>
+        all.filter((answer) => answer.status === status).length), [10, 4]);
+    assert.equal((await held2).json.success, true);
+});
+
 test('the web app\'s routes', async (t) => {
     const tools = await start(t, { webApp: true, tools: ['read_file', 'write_file'] });
     const { stack, post } = tools;
@@ -394,34 +429,6 @@ test('the web app\'s routes', async (t) => {
         assert.doesNotMatch(text, /secret words/);
     });
 });
-
-// A server of tools that answers when it is told to.
-async function heldTools(t) {
-    const tool = { type: 'function', name: 'held', description: 'Waits to be let go.',
-        parameters: { type: 'object', properties: { n: { type: 'integer' } } } };
-    const held = { waiting: new Set(), gone: 0, most: 0 };
-    const server = http.createServer((asked, answer) => {
-        const send = (value) => {
-            answer.writeHead(200, { 'content-type': 'application/json' });
-            answer.end(JSON.stringify(value));
-        };
-        asked.resume();
-        if (asked.url === '/tools') {
-            send({ tools: [tool], count: 1 });
-            return;
-        }
-        const one = { go: () => { held.waiting.delete(one);
-            send({ success: true, output: { held: true } }); } };
-        held.waiting.add(one);
-        held.most = Math.max(held.most, held.waiting.size);
-        answer.on('close', () => { held.gone += held.waiting.delete(one); });
-    });
-    await new Promise((done) => server.listen(0, '127.0.0.1', done));
-    defer(t, () => { server.close(); server.closeAllConnections(); });
-    held.url = `http://127.0.0.1:${server.address().port}`;
-    held.letGo = () => [...held.waiting].forEach((one) => one.go());
-    return held;
-}
 
 test('R3.3 R3.5 tools of another server: in parallel, given up, cancelled', async (t) => {
     const held = await heldTools(t);
