@@ -51,6 +51,19 @@ session_tool_text_output(const char *json, size_t bytes)
     return text;
 }
 
+void
+session_tool_text_progress(char text[SESSION_TOOL_MESSAGE_BYTES],
+                           double progress, double total, const char *message)
+{
+    if (message && message[0])
+        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%s", message);
+    else if (total > 0)
+        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%.6g of %.6g done",
+                 progress, total);
+    else
+        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%.6g done", progress);
+}
+
 /* Takes the item. */
 static char *
 item_event(json_t *item)

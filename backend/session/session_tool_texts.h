@@ -19,6 +19,11 @@ json_t *session_tool_text_arguments(const char *text);
 /* A result as a model is given it: JSON text as it is, a string's own text. */
 char *session_tool_text_output(const char *json, size_t bytes);
 
+/* How far a tool is: its own words, or its numbers. total <= 0: unknown. */
+void session_tool_text_progress(char text[SESSION_TOOL_MESSAGE_BYTES],
+                                double progress, double total,
+                                const char *message);
+
 /* The call's output as an item of the conversation; its id goes into
  * call->output_id. */
 char *session_tool_text_item(struct session_tool_call *call);
