@@ -4,18 +4,15 @@
 // agents of an amplifierd and of chat completions, and how they are cancelled.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import test from 'node:test';
-import { createInterface } from 'node:readline';
-import { makeDir, root as tree } from './lib/paths.mjs';
-import { childrenOf, commandOf, defer, until } from './lib/process.mjs';
+import { agentsKey as key, startAgents } from './lib/agents.mjs';
+import { makeDir } from './lib/paths.mjs';
+import { childrenOf, commandOf, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
 import { Voiced } from './lib/voiced.mjs';
-
-const key = 'agents-key-4711';
 
 function rootMake() {
     const root = join(makeDir('agents'), 'root');
@@ -40,20 +37,6 @@ async function start(t, { tools, settings, env }) {
         return answer.json;
     };
     return { stack, root, run, file: (name) => join(root, name) };
-}
-
-// The stand-in of tests/tools, and what it has seen.
-async function startAgents(t, { demanded = key } = {}) {
-    const journal = join(makeDir('agents'), 'journal');
-    const child = spawn(process.execPath,
-        [join(tree, 'tests/tools/agents_fake.mjs'), journal, demanded, '0'],
-        { stdio: ['ignore', 'pipe', 'inherit'] });
-    defer(t, () => child.kill());
-    const lines = createInterface({ input: child.stdout });
-    const [port] = await new Promise((done) => lines.once('line', (line) => done([line])));
-    appendFileSync(journal, '');
-    return { url: `http://127.0.0.1:${port}`,
-        seen: () => readFileSync(journal, 'utf8').split('\n').filter(Boolean) };
 }
 
 // Below a process, those it started included; others of this machine are not ours.
