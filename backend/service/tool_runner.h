@@ -50,7 +50,6 @@ struct tool_runner_config {
     unsigned max_running;     /* in the process; the rest waits */
     unsigned max_waiting;     /* beyond: refused, "busy" */
 };
-
 int tool_runner_create(struct tool_runner **rp,
                        const struct tool_runner_config *cfg);
 /* New orders are refused, running ones cancelled; every on_done is told. Then
@@ -58,8 +57,7 @@ int tool_runner_create(struct tool_runner **rp,
 void tool_runner_close(struct tool_runner *r);
 void tool_runner_destroy(struct tool_runner **rp);
 
-/* What one session, or one caller over HTTP, may have at once. Embedded in who
- * owns it, zeroed; outlives its orders. */
+/* What one session or caller may have at once; zeroed, outlives its orders. */
 struct tool_lane {
     unsigned running, waiting, later; /* the runner's, under its lock */
 };
@@ -91,10 +89,8 @@ struct tool_answer {
     enum tool_ending ending;
     struct tool_value *output; /* TOOL_DONE: JSON text; borrowed (ref it) */
     const char *error;         /* else a sentence; borrowed */
-    const char *type;          /* else as in tools/tool_run.h, or
-                                  "unknown_tool", "busy" */
-    bool cached;
-    bool truncated;
+    const char *type;          /* as in tool_run.h, or "unknown_tool", "busy" */
+    bool cached, truncated;
     uint64_t took_us;
     char *text; /* the answer's own */
 };
