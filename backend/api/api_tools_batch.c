@@ -222,6 +222,10 @@ call_start(struct batch_call *call, struct gate_request *rq,
                   "There is no such tool here.");
     } else if (call->arguments != NULL && !json_is_object(call->arguments)) {
         call_fail(call, TOOL_INVALID, "invalid_arguments", API_TOOL_NO_OBJECT);
+    } else if (json_dumpb(call->arguments, NULL, 0, JSON_COMPACT)
+               > TOOL_RUNNER_ARGUMENTS_BYTES) {
+        call_fail(call, TOOL_INVALID, "invalid_arguments",
+                  "The arguments are too large.");
     } else {
         call_order(call, rq, api);
     }

@@ -192,6 +192,18 @@ test('R3.1 tools over HTTP', async (t) => {
         }
     });
 
+    await t.test('arguments of one of several are no larger than those of one', async () => {
+        const large = { pattern: 'x', path: 'y'.repeat(262144) };
+        const answer = await post('/v1/tools', { calls: [
+            { call_id: 'call_1', name: 'grep', arguments: large },
+            { call_id: 'call_2', name: 'read_file', arguments: { file_path: 'notes.txt' } }] });
+        assert.equal(answer.status, 200, answer.text.slice(0, 200));
+        const [one, two] = answer.json.results;
+        assert.equal(one.error?.type, 'invalid_arguments');
+        assert.match(one.error.message, /too large/);
+        assert.equal(two.success, true);
+    });
+
     await t.test('nothing to cancel', async () => {
         const answer = await stack.request('/v1/cancel', { method: 'POST' });
         assert.deepEqual(answer.json, { cancelled: false, level: 'graceful', running_tools: [],
