@@ -324,6 +324,12 @@ is_late(const struct session_tool_call *call)
     return call->state == TOOL_CALL_LATE;
 }
 
+static bool
+has_progress(const struct session_tool_call *call)
+{
+    return call->state == TOOL_CALL_RUNNING && call->message[0];
+}
+
 /* The first of its round that the model has not been told of, when that one is
  * done. */
 static struct session_tool_call *
@@ -361,8 +367,7 @@ progress_find(const struct session_tool_calls *c, uint64_t now_ms)
     struct session_tool_call *call;
 
     for (call = c->table.first; call; call = call->next)
-        if (call->state == TOOL_CALL_RUNNING && call->message[0]
-            && now_ms - call->started_ms >= PROGRESS_AFTER_MS
+        if (has_progress(call) && now_ms - call->started_ms >= PROGRESS_AFTER_MS
             && (!call->spoken_ms
                 || now_ms - call->spoken_ms >= PROGRESS_AGAIN_MS))
             return call;
@@ -468,7 +473,7 @@ session_tool_calls_spoken(struct session_tool_call *call, uint64_t now_ms)
 bool
 session_tool_calls_wants_turn(const struct session_tool_calls *c)
 {
-    return is_due(c) || any_find(c, is_late);
+    return is_due(c) || any_find(c, is_late) || any_find(c, has_progress);
 }
 
 bool

@@ -694,9 +694,12 @@ test_progress(void **state)
     session_tool_calls_progress(&k.w.calls, tools_rig_serial(&k, "c1"), "half");
     tools_rig_flush(&k);
     assert_int_equal(k.spoken, 0);
+    /* Its moment comes though nothing else happens. */
+    assert_true(session_tool_calls_wants_turn(&k.w.calls));
     k.now_ms += 5000;
     tools_rig_flush(&k);
     assert_int_equal(k.spoken, 1);
+    assert_false(session_tool_calls_wants_turn(&k.w.calls));
     tools_rig_created(&k, "r2");
     session_tool_calls_progress(&k.w.calls, tools_rig_serial(&k, "c1"), "more");
     k.now_ms += 15000;
