@@ -295,14 +295,13 @@ order_miss(const struct asking *a, const struct tool_order_caller *caller,
     if (a->tool->spec.flags & TOOL_AT_ONCE) {
         result = order_here(a, origin, answer);
     } else if ((job = tool_job_make(origin, a->order, caller, &home)) != NULL) {
+        tool_job_ref(job); /* whatever others do with theirs meanwhile */
         if (jp)
-            *jp = job;
-        tool_job_ref(job);
+            *jp = tool_job_ref(job);
         result = order_run(a, job, answer);
         if (jp && result)
-            *jp = NULL;
-        if (!jp || result)
-            tool_job_unref(job);
+            tool_job_put(jp);
+        tool_job_unref(job);
         timer_arm(a->runner);
     }
     tool_origin_unref(origin);

@@ -199,6 +199,64 @@ test_r3_2_64_threads_one_execution(void **state)
     assert_int_equal(atomic_load(&f->runs), 1);
 }
 
+/* One that gives its share away as soon as it is told, on whatever thread that
+ * is: the call that ordered may not have returned yet. */
+struct hasty {
+    struct tool_job *job;
+    atomic_bool told;
+};
+
+static void
+hasty_on_done(void *arg, const struct tool_answer *answer)
+{
+    struct hasty *h = arg;
+
+    (void) answer;
+    tool_job_put(&h->job);
+    atomic_store(&h->told, true);
+}
+
+static void *
+hasty_thread(void *arg)
+{
+    static const struct tool_order_handlers handlers = {.on_done =
+                                                            hasty_on_done};
+    const struct tool_order order = {.name = "swift", .arguments = arg};
+
+    for (int i = 0; i < 2000; i++) {
+        struct hasty h = {.job = NULL};
+        struct tool_answer answer;
+
+        atomic_init(&h.told, false);
+        int result = tool_runner_order(
+            runner, &order, &(struct tool_order_caller){&handlers, &h}, &h.job,
+            &answer);
+        if (result == 0)
+            fake_await(&h.told);
+        else
+            tool_answer_deinit(&answer);
+    }
+    return NULL;
+}
+
+static void
+test_shares_given_away_at_once(void **state)
+{
+    pthread_t threads[8];
+    json_t *arguments = json_object();
+
+    (void) state;
+    struct fake *f = fake_add("swift", &fake_work_ops, fake_spec_of_read);
+    f->fails = "not_found"; /* and so not kept: each waits for a run */
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, hasty_thread, arguments), 0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    fake_count_await(0);
+    json_decref(arguments);
+}
+
 /* A file that is read slowly, and its writer: what is read after a write was
  * answered is what was written, or later. */
 static atomic_int file_content;
@@ -410,6 +468,7 @@ main(void)
         TEST(test_r3_2_kept),
         TEST(test_r3_2_stamps_and_refresh),
         TEST(test_r3_2_64_threads_one_execution),
+        TEST(test_shares_given_away_at_once),
         TEST(test_r3_2_a_write_is_seen_by_the_next_read),
         TEST(test_r3_4_pages),
         TEST(test_r3_4_all_pages),
