@@ -458,7 +458,7 @@ delegate_check(const char *path)
     struct config_agents *d = &reading->cfg->agents;
     char why[CONFIG_WHY_BYTES] = "";
     const char *row = "";
-    int result = config_agents_check(d, &row, why);
+    int result = config_agents_check(d, reading->cfg->tools.root, &row, why);
 
     if (!result && !reading->keyless)
         result = config_agents_read_key(d, &row, why);

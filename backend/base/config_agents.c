@@ -11,12 +11,14 @@
 #define KIND_CHAT 1
 
 int
-config_agents_check(const struct config_agents *d, const char **row,
-                    char why[CONFIG_WHY_BYTES])
+config_agents_check(const struct config_agents *d, const char *root,
+                    const char **row, char why[CONFIG_WHY_BYTES])
 {
     const struct config_finding f = {.row = row, .why = why};
     int result;
 
+    if (d->lsp_command.count && !root[0])
+        return config_blame(&f, "lsp_command", "demands a root");
     if (!d->url[0])
         return 0;
     result = config_http_url_check(d->url, "delegate_url", &f);

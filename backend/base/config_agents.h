@@ -29,9 +29,9 @@ struct config_agents {
     char *key;            /* once read; NULL: none */
 };
 
-/* 0 or UV_EINVAL: *row and why. */
-int config_agents_check(const struct config_agents *d, const char **row,
-                        char why[CONFIG_WHY_BYTES]);
+/* `root` as in `tools root`. 0 or UV_EINVAL: *row and why. */
+int config_agents_check(const struct config_agents *d, const char *root,
+                        const char **row, char why[CONFIG_WHY_BYTES]);
 /* 0, UV_EINVAL, UV_ENOMEM. */
 int config_agents_read_key(struct config_agents *d, const char **row,
                            char why[CONFIG_WHY_BYTES]);

@@ -295,6 +295,8 @@ static const struct {
     {"warm {\n upstream = x\n}\n", ":2: 'upstream' names no upstream"},
     {"http {\n keepalive = 9 max = 8\n}\n", ":2: 'keepalive' is more than max"},
     {"tools {\n bash = yes\n}\n", ":2: 'bash' demands a root"},
+    {"tools {\n lsp_command = {\"c: clangd\"}\n}\n",
+     ":2: 'lsp_command' demands a root"},
     {"limits {\n session = 25h\n}\n", ":2: 'session'"},
     {"upstream a {\n", "a section is not closed"},
 };
