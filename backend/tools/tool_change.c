@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +68,28 @@ directory_probe(const struct tool_root *root, const char *path, size_t bytes)
     return fd < 0 ? fd : 0;
 }
 
+/* A server that is root makes what is the owner's of the directory it is made
+ * in: commands run as that one. Made so, not given away afterwards, when
+ * another directory may bear the name. */
+static int
+directory_make_in(int parent, const char *name)
+{
+    struct stat in;
+
+    if (fstat(parent, &in) != 0)
+        return -1;
+    if (geteuid() != 0 || (in.st_uid == 0 && in.st_gid == 0))
+        return mkdirat(parent, name, 0777);
+    setfsgid(in.st_gid);
+    setfsuid(in.st_uid); /* of this thread alone */
+    int result = mkdirat(parent, name, 0777);
+    int error = errno;
+    setfsuid(0);
+    setfsgid(getegid());
+    errno = error;
+    return result && error == EACCES ? mkdirat(parent, name, 0777) : result;
+}
+
 static int
 directory_make(const struct tool_root *root, const char *path, size_t bytes)
 {
@@ -78,7 +101,8 @@ directory_make(const struct tool_root *root, const char *path, size_t bytes)
     int fd = tool_root_open_parent(root, path, bytes, name);
     if (fd < 0)
         return fd;
-    result = mkdirat(fd, name, 0777) == 0 || errno == EEXIST ? 0 : last_error();
+    result =
+        directory_make_in(fd, name) == 0 || errno == EEXIST ? 0 : last_error();
     close(fd);
     return result;
 }
@@ -222,6 +246,21 @@ text_write(int fd, const char *text, size_t bytes)
     return fsync(fd) == 0 ? 0 : last_error();
 }
 
+/* The same of a file, which has no name yet that anybody knows. */
+static int
+owner_inherit(int fd, const struct place *place)
+{
+    struct stat in;
+
+    if (geteuid() != 0)
+        return 0;
+    if (fstat(place->directory, &in) != 0)
+        return last_error();
+    return fchown(fd, in.st_uid, in.st_gid) == 0 || errno == EPERM
+               ? 0
+               : last_error();
+}
+
 /* As the old file was, as far as that may be done; never with the rights of
  * another user. */
 static int
@@ -230,7 +269,7 @@ mode_keep(int fd, const struct place *place)
     struct stat is;
 
     if (!place->exists)
-        return 0;
+        return owner_inherit(fd, place);
     if (fstat(fd, &is) != 0)
         return last_error();
     if ((is.st_uid != place->st.st_uid || is.st_gid != place->st.st_gid)

@@ -141,6 +141,40 @@ test_write_keeps_no_right_to_be_another(void **state)
 }
 
 static void
+assert_owner(const char *name, uid_t owner)
+{
+    struct stat st;
+
+    assert_int_equal(lstat(file_rig_at(&rig, name), &st), 0);
+    assert_int_equal(st.st_uid, owner);
+    assert_int_equal(st.st_gid, owner);
+}
+
+/* Whose directory it is may go on with what a server that is root has made. */
+static void
+test_made_by_root_is_the_owners(void **state)
+{
+    const uid_t owner = 4711;
+
+    (void) state;
+    if (geteuid() != 0)
+        skip();
+    file_rig_write(&rig, "theirs/x", "x");
+    assert_int_equal(chown(file_rig_at(&rig, "root/theirs"), owner, owner), 0);
+    call(write_tool, "{'file_path':'theirs/a/b/c','content':'y'}");
+    assert_int_equal(number_of("bytes"), 1);
+    assert_owner("root/theirs/a", owner);
+    assert_owner("root/theirs/a/b", owner);
+    assert_owner("root/theirs/a/b/c", owner);
+    assert_int_equal(chmod(file_rig_at(&rig, "root/theirs/a"), 0555), 0);
+    call(write_tool, "{'file_path':'theirs/a/d/e','content':'y'}");
+    assert_int_equal(number_of("bytes"), 1);
+    call(write_tool, "{'file_path':'ours/f','content':'y'}");
+    assert_int_equal(number_of("bytes"), 1);
+    assert_owner("root/ours/f", 0);
+}
+
+static void
 test_write_through_links(void **state)
 {
     struct stat st;
@@ -359,6 +393,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r3_1_write),
         cmocka_unit_test(test_write_keeps_no_right_to_be_another),
+        cmocka_unit_test(test_made_by_root_is_the_owners),
         cmocka_unit_test(test_write_through_links),
         cmocka_unit_test(test_write_refused),
         cmocka_unit_test(test_r3_1_edit),
