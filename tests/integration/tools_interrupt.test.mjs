@@ -11,6 +11,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, readdirSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { Client } from './lib/client.mjs';
 import { count, patience } from './lib/paths.mjs';
 import { defer, sleep, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
@@ -170,6 +171,39 @@ test('the end of a session ends its calls', async (t) => {
     await client.close();
     await until(() => !isAsleep(30142), 'its end');
 });
+
+for (const [when, away] of [['while it still runs', 0], ['when it has ended', 1500]]) {
+    test(`R1.3 a client that is lost under a call and comes back ${when}`, async (t) => {
+        const env = await start(t);
+        const first = await env.stack.connect(t,
+            { path: '/v1/realtime?model=gpt-realtime&resume=new' });
+        await first.next('session.created');
+        const conn = await env.up.nextConnection();
+        await first.update({ output_modalities: ['text'] });
+        ask(first, wait(1200));
+        await first.next('response.done');
+        await until(() => env.runs() === 1, 'the call');
+        const token = first.responseHeaders['x-voice-resume'];
+        const cut = new Promise((done) => first.socket.once('close', done));
+        first.socket.terminate();
+        await cut;
+        await sleep(away);
+        first.closed = null;
+        const next = new Client({ port: env.stack.nginx.port,
+            path: `/v1/realtime?resume=${token}&after=${first.events.at(-1).event_id}` });
+        next.receive = (event) => first.receive(event);
+        next.socket.on('close', (code, reason) => first.end(code, reason.toString()));
+        await next.opened;
+        await hear(first, /The result is/);
+        assert.equal(env.log(), 'xX', 'it ran once, to its end');
+        assertAnswered(conn.session);
+        assert.deepEqual(conn.session.errors, []);
+        next.socket.close(1000);
+        await first.waitClosed();
+        assert.doesNotMatch(JSON.stringify(first.events), /function_call/);
+        assert.deepEqual(first.events.filter(({ type }) => type === 'error'), []);
+    });
+}
 
 test('an upstream that is lost under a call', async (t) => {
     const env = await start(t);
