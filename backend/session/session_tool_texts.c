@@ -51,17 +51,18 @@ session_tool_text_output(const char *json, size_t bytes)
     return text;
 }
 
-void
-session_tool_text_progress(char text[SESSION_TOOL_MESSAGE_BYTES],
-                           double progress, double total, const char *message)
+const char *
+session_tool_text_progress(const char *message, double progress, double total,
+                           char numbers[SESSION_TOOL_NUMBERS_BYTES])
 {
     if (message && message[0])
-        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%s", message);
-    else if (total > 0)
-        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%.6g of %.6g done",
+        return message;
+    if (total > 0)
+        snprintf(numbers, SESSION_TOOL_NUMBERS_BYTES, "%.6g of %.6g done",
                  progress, total);
     else
-        snprintf(text, SESSION_TOOL_MESSAGE_BYTES, "%.6g done", progress);
+        snprintf(numbers, SESSION_TOOL_NUMBERS_BYTES, "%.6g done", progress);
+    return numbers;
 }
 
 /* Takes the item. */

@@ -12,6 +12,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#define SESSION_TOOL_NUMBERS_BYTES 64
+
 /* Arguments as a model writes them, "" for none; given. NULL: no JSON object,
  * or above TOOL_RUNNER_ARGUMENTS_BYTES. */
 json_t *session_tool_text_arguments(const char *text);
@@ -19,10 +21,11 @@ json_t *session_tool_text_arguments(const char *text);
 /* A result as a model is given it: JSON text as it is, a string's own text. */
 char *session_tool_text_output(const char *json, size_t bytes);
 
-/* How far a tool is: its own words, or its numbers. total <= 0: unknown. */
-void session_tool_text_progress(char text[SESSION_TOOL_MESSAGE_BYTES],
-                                double progress, double total,
-                                const char *message);
+/* How far a tool is: its own words, or else its numbers, put there. A total of
+ * 0 is unknown. */
+const char *
+session_tool_text_progress(const char *message, double progress, double total,
+                           char numbers[SESSION_TOOL_NUMBERS_BYTES]);
 
 /* The call's output as an item of the conversation; its id goes into
  * call->output_id. */

@@ -193,12 +193,12 @@ on_job_progress(void *arg, double progress, double total, const char *message)
 {
     struct session_tool_job *job = arg;
     struct session_tools *t = job->tools;
-    char said[SESSION_TOOL_MESSAGE_BYTES];
+    char numbers[SESSION_TOOL_NUMBERS_BYTES];
 
     if (!t->handlers)
         return;
-    session_tool_text_progress(said, progress, total, message);
-    session_tool_calls_progress(&t->watch.calls, job->serial, said);
+    message = session_tool_text_progress(message, progress, total, numbers);
+    session_tool_calls_progress(&t->watch.calls, job->serial, message);
     flush_later(t);
 }
 
