@@ -28,6 +28,25 @@
 #define CLONE_PIDFD 0x00001000
 #endif
 
+/*
+ * ThreadSanitizer takes clone(2) for fork: in the new process it writes off
+ * all other threads, and watches no more. Memory being shared, that would be
+ * the server's threads. glibc's other name for it is not the sanitizer's.
+ */
+#ifdef __SANITIZE_THREAD__
+#define BIRTH_BLIND 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BIRTH_BLIND 1
+#endif
+#endif
+#ifdef BIRTH_BLIND
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define process_clone __clone
+#else
+#define process_clone clone
+#endif
+
 /* All that the new process needs; it writes nothing but `error`. */
 struct birth {
     const struct child_config *cfg;
@@ -147,7 +166,7 @@ birth_signals(void)
 IN_CHILD static int
 birth_bind(const struct birth *b)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return -1;
     if (getppid() == b->parent)
         return 0;
@@ -283,11 +302,6 @@ config_check(const struct child_config *cfg)
     return valid ? 0 : UV_EINVAL;
 }
 
-/* clone(2) by the name that no sanitizer puts itself before: one that takes the
- * shared memory for a copy would from then on take this process for the fork.
- */
-extern int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
-
 /* With every signal blocked: the new process has the server's handlers, and
  * its memory, until it has put them away. */
 static int
@@ -303,7 +317,7 @@ birth_clone(struct birth *b, struct child_born *born)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int pidfd = -1;
-    pid_t pid = __clone(birth_run, stack + STACK_BYTES, flags, b, &pidfd);
+    pid_t pid = process_clone(birth_run, stack + STACK_BYTES, flags, b, &pidfd);
     int err = pid < 0 ? uv_translate_sys_error(errno) : 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stack, STACK_BYTES);
