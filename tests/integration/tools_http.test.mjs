@@ -11,7 +11,7 @@ import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { RawSocket } from './lib/client.mjs';
 import { heldTools } from './lib/held_tools.mjs';
-import { count, makeDir } from './lib/paths.mjs';
+import { count, makeDir, sanitized } from './lib/paths.mjs';
 import { defer, fdCount, rssAnonKb, sleep, until } from './lib/process.mjs';
 import { startStack } from './lib/stack.mjs';
 
@@ -290,8 +290,9 @@ test('R3.4 slow readers hold neither threads nor memory, and may go', async (t) 
         assert.equal((await stack.request('/health')).status, 200);
         assert.equal((await tools.run('read_file', { file_path: 'notes.txt' })).json.success, true);
     }
+    // A sanitizer keeps what has been freed.
     const grown = (rssAnonKb(server) - kb) / readers;
-    assert.ok(grown < 4096, `${grown} kB a reader`);
+    assert.ok(sanitized || grown < 4096, `${grown} kB a reader`);
     assert.equal((await status()).running_tools.length, readers);
     for (const raw of all) {
         raw.socket.destroy();
