@@ -276,6 +276,9 @@ long_texts(void **state)
     assert_int_equal(charset_decode("latin1", 6, data, bytes, &out), 0);
     assert_int_equal(out.bytes, bytes * 2);
     buffer_clear(&out);
+#ifdef __SANITIZE_THREAD__
+    bytes /= 10; /* its iconv looks at all that is left, for each of these */
+#endif
     memset(data, 0xff, bytes);
     assert_int_equal(charset_decode("euc-kr", 6, data, bytes, &out), 0);
     assert_int_equal(out.bytes, bytes);
