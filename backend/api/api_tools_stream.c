@@ -23,7 +23,9 @@ struct page_stream {
     struct loop_task task;
     struct loop *loop;
     enum api_tools_format format;
-    int fd; /* < 0: the reader was gone before the hand-off */
+    struct gate *gate; /* where the connection goes when it was good; NULL:
+                          NGINX has no more use for it */
+    int fd;            /* < 0: the reader was gone before the hand-off */
     struct tool_job *job;
     struct answer_stream *stream;
     struct buffer early; /* lines of before the stream was open */
@@ -188,10 +190,13 @@ on_gone(void *arg)
 }
 
 static void
-on_closed(void *arg)
+on_closed(void *arg, int fd)
 {
     struct page_stream *ps = arg;
 
+    if (fd >= 0) {
+        gate_give_back(ps->gate, fd);
+    }
     ps->stream = NULL;
     stream_settle(ps);
 }
@@ -269,6 +274,7 @@ stream_open(struct page_stream *ps)
     const struct answer_stream_config cfg = {
         .loop = ps->loop,
         .fd = ps->fd,
+        .keep = ps->gate != NULL,
         .idle_text = ps->format == API_TOOLS_SSE ? ": keep-alive\n\n"
                                                  : "{\"type\":\"alive\"}\n",
         .idle_ms = IDLE_MS,
@@ -322,6 +328,7 @@ stream_take(struct page_stream *ps, struct gate_request *rq)
              "x-request-id: %s\r\n\r\n%s",
              content_type(ps->format), gate_request_id(rq),
              ps->format == API_TOOLS_SSE ? ": ready\n\n" : "");
+    ps->gate = gate_keeps_connection(rq) ? gate_of(rq) : NULL;
     ps->fd = gate_take(rq, head);
     ps->task.run = on_taken;
     ps->task.arg = ps;

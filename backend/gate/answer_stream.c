@@ -17,6 +17,7 @@ struct answer_stream {
     void *arg;
     uint64_t moved_ms; /* when bytes last left, or were sent */
     size_t waiting;    /* bytes then */
+    int kept_fd;       /* or -1 */
     bool short_of_room;
     bool closing;
     unsigned open_handles;
@@ -33,7 +34,7 @@ static void
 stream_let_go(struct answer_stream *stream)
 {
     if (--stream->open_handles == 0) {
-        stream->handlers->on_closed(stream->arg);
+        stream->handlers->on_closed(stream->arg, stream->kept_fd);
         free(stream);
     }
 }
@@ -47,7 +48,10 @@ on_tick_closed(uv_handle_t *handle)
 static void
 on_records_closed(struct record_stream *records)
 {
-    stream_let_go(stream_of(records));
+    struct answer_stream *stream = stream_of(records);
+
+    stream->kept_fd = record_stream_kept_fd(records);
+    stream_let_go(stream);
 }
 
 static void
@@ -155,6 +159,7 @@ answer_stream_create(struct answer_stream **sp,
     stream->cfg = *cfg;
     stream->handlers = handlers;
     stream->arg = arg;
+    stream->kept_fd = -1;
     stream->moved_ms = clock_now_ms();
     err = record_stream_open(&stream->records, cfg->loop, cfg->fd,
                              &record_handlers);
@@ -201,8 +206,13 @@ answer_stream_has_room(const struct answer_stream *stream)
 void
 answer_stream_finish(struct answer_stream *stream)
 {
-    if (!stream->closing) {
-        stream_close(stream);
+    if (stream->closing) {
+        return;
+    }
+    stream_close(stream);
+    if (stream->cfg.keep) {
+        record_stream_finish_kept(&stream->records, 0);
+    } else {
         record_stream_finish(&stream->records, 0);
     }
 }

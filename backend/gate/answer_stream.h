@@ -23,6 +23,7 @@ struct answer_stream;
 struct answer_stream_config {
     struct loop *loop;
     int fd;                /* taken, also on failure */
+    bool keep;             /* the peer uses its connection again */
     const char *idle_text; /* sent when nothing was for idle_ms; a literal */
     unsigned idle_ms;
     unsigned stall_ms; /* a reader that takes nothing for so long is given up */
@@ -34,8 +35,9 @@ struct answer_stream_handlers {
     /* The reader has gone, or was given up; on_closed follows by itself. Once
      * at most; may run inside answer_stream_send. */
     void (*on_gone)(void *arg);
-    /* Last call; never from inside a verb. */
-    void (*on_closed)(void *arg);
+    /* Last call; never from inside a verb. fd: the connection behind its
+     * END_REQUEST, the user's now (cfg.keep alone); -1: closed. */
+    void (*on_closed)(void *arg, int fd);
 };
 
 /* On the loop; no handler runs inside. 0 or UV_E*. */

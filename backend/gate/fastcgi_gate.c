@@ -4,7 +4,7 @@
  *   listen ─► accept ─┐
  *   idle, readable ───┤           ┌► gate_answer ─► idle again, or closed
  *   resumed, expired ─┼─► thread ─┼► gate_park ─► parked: ticket, EPOLLRDHUP
- *   parked, peer gone ┘  (leads)  └► gate_take ─► a loop
+ *   parked, peer gone ┘  (leads)  └► gate_take ─► a loop ─► gate_give_back
  *
  * Of the threads a few lead (gate_lead): they wait on the one epoll set and
  * serve what they are given. A descriptor is armed with EPOLLONESHOT, so an
@@ -449,6 +449,9 @@ gate_stop(struct gate *gate)
 
     gate_drain(gate);
     gate_join(gate);
+    pthread_mutex_lock(&gate->lock);
+    gate->stopped = true;
+    pthread_mutex_unlock(&gate->lock);
     on_ready(gate);
     for (;;) {
         pthread_mutex_lock(&gate->lock);

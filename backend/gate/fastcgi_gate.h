@@ -131,6 +131,16 @@ void gate_answer_busy(struct gate_request *rq);
  */
 int gate_take(struct gate_request *rq, const char *head);
 
+/* Whether NGINX counts on using the connection again after END_REQUEST; who
+ * takes it then gives it back. Asked before gate_take. */
+bool gate_keeps_connection(const struct gate_request *rq);
+
+/*
+ * Any thread, until gate_destroy: a descriptor that was taken, behind its
+ * END_REQUEST, with nothing read of what may follow. Taken in any case.
+ */
+void gate_give_back(struct gate *gate, int fd);
+
 struct gate *gate_of(struct gate_request *rq);
 unsigned gate_parked_count(const struct gate *gate);
 unsigned gate_connection_count(const struct gate *gate);

@@ -144,6 +144,12 @@ fastcgi_request_begin(struct fastcgi_request *r, int fd)
     return 0;
 }
 
+bool
+fastcgi_request_is_kept(const struct fastcgi_request *r)
+{
+    return r->fcgi.keepConnection != 0 && !r->stream;
+}
+
 const char *
 fastcgi_request_param(struct fastcgi_request *r, const char *name)
 {
@@ -438,7 +444,7 @@ fastcgi_request_answer(struct fastcgi_request *r,
     keep = FCGX_FClose(r->fcgi.err) == 0;
     keep = FCGX_FClose(r->fcgi.out) == 0 && keep;
     keep = FCGX_GetError(r->fcgi.in) == 0 && keep;
-    keep = r->fcgi.keepConnection && !r->stream && keep;
+    keep = fastcgi_request_is_kept(r) && keep;
     fastcgi_request_abandon(r);
     return keep;
 }

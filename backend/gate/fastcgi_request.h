@@ -35,6 +35,8 @@ const char *fastcgi_request_param(struct fastcgi_request *r, const char *name);
 const char *fastcgi_request_id(struct fastcgi_request *r);
 bool fastcgi_request_is_responder(const struct fastcgi_request *r);
 bool fastcgi_request_is_stream(const struct fastcgi_request *r);
+/* FCGI_KEEP_CONN, and no stream, which has no end that could be told. */
+bool fastcgi_request_is_kept(const struct fastcgi_request *r);
 void *fastcgi_request_local(struct fastcgi_request *r);
 
 /* As gate_add_header, gate_body. */

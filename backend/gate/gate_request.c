@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 /* --- what came */
@@ -74,6 +75,12 @@ bool
 gate_is_stream(struct gate_request *rq)
 {
     return fastcgi_request_is_stream(rq->fcgi);
+}
+
+bool
+gate_keeps_connection(const struct gate_request *rq)
+{
+    return fastcgi_request_is_kept(rq->fcgi);
 }
 
 struct gate *
@@ -177,4 +184,15 @@ gate_take(struct gate_request *rq, const char *head)
     }
     connection_free(rq);
     return err == 0 ? fd : err;
+}
+
+/* libfcgi reads and writes it blocking. */
+void
+gate_give_back(struct gate *gate, int fd)
+{
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0) {
+        close(fd);
+        return;
+    }
+    connection_create(gate, fd);
 }

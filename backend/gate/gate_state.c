@@ -86,17 +86,31 @@ gate_ready_append(struct gate *gate, struct gate_request *rq,
 
 /* --- connections */
 
+/* With the lock. */
 static void
 gate_link(struct gate *gate, struct gate_request *rq)
 {
-    pthread_mutex_lock(&gate->lock);
     rq->next = gate->all;
     if (rq->next != NULL) {
         rq->next->previous = rq;
     }
     gate->all = rq;
-    pthread_mutex_unlock(&gate->lock);
     atomic_fetch_add(&gate->connections, 1);
+}
+
+/* With the lock. */
+static void
+gate_unlink(struct gate *gate, struct gate_request *rq)
+{
+    if (rq->previous != NULL) {
+        rq->previous->next = rq->next;
+    } else {
+        gate->all = rq->next;
+    }
+    if (rq->next != NULL) {
+        rq->next->previous = rq->previous;
+    }
+    atomic_fetch_sub(&gate->connections, 1);
 }
 
 /* Frees; fd < 0: it is closed already, or somebody else's now. */
@@ -106,16 +120,8 @@ connection_free(struct gate_request *rq)
     struct gate *gate = rq->gate;
 
     pthread_mutex_lock(&gate->lock);
-    if (rq->previous != NULL) {
-        rq->previous->next = rq->next;
-    } else {
-        gate->all = rq->next;
-    }
-    if (rq->next != NULL) {
-        rq->next->previous = rq->previous;
-    }
+    gate_unlink(gate, rq);
     pthread_mutex_unlock(&gate->lock);
-    atomic_fetch_sub(&gate->connections, 1);
     fastcgi_request_destroy(&rq->fcgi);
     if (rq->fd >= 0) {
         close(rq->fd);
@@ -139,6 +145,24 @@ connection_set_options(const struct gate *gate, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* One step: gate_stop frees what it finds, on another thread perhaps. */
+static int
+gate_add(struct gate *gate, struct gate_request *rq)
+{
+    int err = UV_ECANCELED;
+
+    pthread_mutex_lock(&gate->lock);
+    if (!gate->stopped) {
+        gate_link(gate, rq);
+        err = gate_watch_idle(rq, EPOLL_CTL_ADD);
+        if (err != 0) {
+            gate_unlink(gate, rq);
+        }
+    }
+    pthread_mutex_unlock(&gate->lock);
+    return err;
+}
+
 void
 connection_create(struct gate *gate, int fd)
 {
@@ -151,8 +175,8 @@ connection_create(struct gate *gate, int fd)
     rq->gate = gate;
     rq->fd = fd;
     connection_set_options(gate, fd);
-    gate_link(gate, rq);
-    if (gate_watch_idle(rq, EPOLL_CTL_ADD) != 0) {
-        connection_free(rq);
+    if (gate_add(gate, rq) != 0) {
+        close(fd);
+        free(rq);
     }
 }

@@ -59,6 +59,7 @@ struct gate {
     struct parking *parking;
     struct gate_request *ready_first, **ready_tail;
     struct gate_request *all;
+    bool stopped;             /* no connection is added any more */
     uint64_t timer_ms;        /* when the timer fires, UINT64_MAX: never */
     uint64_t accept_retry_ms; /* UINT64_MAX: no need */
 
@@ -81,7 +82,7 @@ void gate_set_timer(struct gate *gate);
 void gate_ready_append(struct gate *gate, struct gate_request *rq,
                        enum wake_reason reason);
 
-/* Takes fd and waits for a request on it. */
+/* Any thread. Takes fd and waits for a request on it. */
 void connection_create(struct gate *gate, int fd);
 
 /* Frees and closes, unless rq->fd is negative: closed already or given away. */

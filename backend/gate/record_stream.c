@@ -6,13 +6,14 @@
  *
  * LINGERING: our side is shut, what still comes in is thrown away. A close
  * with unread input would be an error for the peer, who may then not read our
- * last records.
+ * last records. A kept descriptor skips it: what comes in is the next request.
  */
 
 #include "gate/record_stream.h"
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/iov.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,12 +77,9 @@ stream_unblock(struct record_stream *rs)
     }
 }
 
-void
-record_stream_abort(struct record_stream *rs)
+static void
+stream_close(struct record_stream *rs)
 {
-    if (rs->state == CLOSED) {
-        return;
-    }
     rs->state = CLOSED;
     stream_unblock(rs);
     queue_free(rs);
@@ -92,6 +90,16 @@ record_stream_abort(struct record_stream *rs)
     loop_watch_close(&rs->watch);
 }
 
+void
+record_stream_abort(struct record_stream *rs)
+{
+    if (rs->state == CLOSED) {
+        return;
+    }
+    rs->keep = false;
+    stream_close(rs);
+}
+
 static void
 on_linger_timer(uv_timer_t *timer)
 {
@@ -99,7 +107,6 @@ on_linger_timer(uv_timer_t *timer)
 
     record_stream_abort(linger->rs);
 }
-
 /* Nothing more will be read or written that matters; a hang-up would come in
  * every turn to whoever still wants an event. */
 static void
@@ -144,6 +151,10 @@ static void
 stream_written(struct record_stream *rs)
 {
     if (rs->state == FINISHING) {
+        if (rs->keep) {
+            stream_close(rs);
+            return;
+        }
         if (rs->input_ended) {
             record_stream_abort(rs);
             return;
@@ -244,18 +255,6 @@ queue_append(struct record_stream *rs, const struct iovec *parts, int count)
     return err;
 }
 
-static void
-parts_advance(struct iovec *parts, int count, size_t bytes)
-{
-    for (int i = 0; i < count && bytes > 0; i++) {
-        size_t part = bytes < parts[i].iov_len ? bytes : parts[i].iov_len;
-
-        parts[i].iov_base = (char *) parts[i].iov_base + part;
-        parts[i].iov_len -= part;
-        bytes -= part;
-    }
-}
-
 /* Writes directly; what is left goes to the queue. Half a record without its
  * rest is the end of the stream. */
 static int
@@ -278,7 +277,7 @@ stream_write(struct record_stream *rs, struct iovec *parts, int count,
     if ((size_t) n == bytes) {
         return 0;
     }
-    parts_advance(parts, count, (size_t) n);
+    iov_advance(parts, (unsigned) count, (size_t) n);
     err = queue_append(rs, parts, count);
     if (err == 0) {
         stream_block(rs);
@@ -323,25 +322,6 @@ stream_put(struct record_stream *rs, struct iovec *parts, int count,
     return err;
 }
 
-/* Fills `to` with the next `bytes` bytes of the parts, which move on. */
-static int
-parts_slice(struct iovec *to, struct iovec *parts, unsigned count, size_t bytes)
-{
-    int used = 0;
-
-    for (unsigned i = 0; i < count && bytes > 0; i++) {
-        size_t part = bytes < parts[i].iov_len ? bytes : parts[i].iov_len;
-
-        if (part > 0) {
-            to[used].iov_base = parts[i].iov_base;
-            to[used++].iov_len = part;
-            parts_advance(&parts[i], 1, part);
-            bytes -= part;
-        }
-    }
-    return used;
-}
-
 static int
 stream_put_record(struct record_stream *rs, struct iovec *rest, unsigned count,
                   uint32_t content)
@@ -354,7 +334,7 @@ stream_put_record(struct record_stream *rs, struct iovec *rest, unsigned count,
 
     fastcgi_header_encode(header, FASTCGI_STDOUT, content);
     parts[0] = (struct iovec){header, sizeof(header)};
-    used = 1 + parts_slice(parts + 1, rest, count, content);
+    used = 1 + (int) iov_slice(parts + 1, rest, count, content);
     if (pad > 0) {
         parts[used++] = (struct iovec){(void *) (uintptr_t) padding, pad};
     }
@@ -477,7 +457,9 @@ on_watch(struct loop_watch *watch, unsigned events)
     struct record_stream *rs = (struct record_stream *) watch;
 
     if (events == LOOP_CLOSED) {
-        close(watch->fd);
+        if (!rs->keep) {
+            close(watch->fd);
+        }
         rs->handlers->on_closed(rs);
         return;
     }
@@ -562,6 +544,22 @@ record_stream_finish(struct record_stream *rs, uint32_t app_status)
     if (rs->state == FINISHING && !rs->blocked) {
         stream_flush(rs);
     }
+}
+
+void
+record_stream_finish_kept(struct record_stream *rs, uint32_t app_status)
+{
+    if (rs->state == OPEN && !rs->input_ended) {
+        rs->keep = true;
+        rs->input_ended = true;
+    }
+    record_stream_finish(rs, app_status);
+}
+
+int
+record_stream_kept_fd(const struct record_stream *rs)
+{
+    return rs->keep ? rs->watch.fd : -1;
 }
 
 bool

@@ -68,6 +68,7 @@ struct record_stream {
     bool input_ended : 1;
     bool paused : 1;
     bool blocked : 1; /* the socket is full */
+    bool keep : 1;    /* the descriptor outlives the stream */
 };
 
 /*
@@ -95,6 +96,16 @@ void record_stream_pause(struct record_stream *rs, bool paused);
  * to have read it, closes. Idempotent.
  */
 void record_stream_finish(struct record_stream *rs, uint32_t app_status);
+
+/*
+ * As finish, for a peer that uses its connection again: nothing is read any
+ * more, and once END_REQUEST is written the stream ends with the descriptor
+ * open. Only where STDIN had ended before the hand-off. Idempotent.
+ */
+void record_stream_finish_kept(struct record_stream *rs, uint32_t app_status);
+
+/* In on_closed: the descriptor, now the user's; -1 when it is closed. */
+int record_stream_kept_fd(const struct record_stream *rs);
 
 /* It is the peer's turn to end: in that same time, or it is closed. */
 void record_stream_hurry(struct record_stream *rs);

@@ -534,9 +534,9 @@ server_destroy(struct server **sp)
     server_model_unload(server->model);
     voice_load_destroy(&server->load);
     loops_stop(server);
-    gates_destroy(server);
-    /* Runs the last callbacks, which tell the two below. */
+    /* Runs the last callbacks, which tell those below. */
     loops_destroy(server);
+    gates_destroy(server);
     if (server->events)
         event_bus_destroy(&server->events);
     if (server->sessions)

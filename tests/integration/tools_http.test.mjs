@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { RawSocket } from './lib/client.mjs';
+import { FastcgiConnection, paramsOf } from './lib/fastcgi.mjs';
 import { heldTools } from './lib/held_tools.mjs';
 import { count, makeDir, sanitized } from './lib/paths.mjs';
 import { defer, fdCount, rssAnonKb, sleep, until } from './lib/process.mjs';
@@ -261,6 +262,34 @@ test('R3.4 pages', async (t) => {
 });
 
 // As long as nobody reads, a page is all there is of a file of 200 MB.
+// NGINX keeps a connection from END_REQUEST on, and sends the next request on
+// it at once: were it closed, that request, a POST, would be answered 502.
+test('R3.4 a connection outlives its pages', async (t) => {
+    const tools = await start(t);
+    writeFileSync(tools.file('pages.txt'), numbered(2500));
+    const connection = await FastcgiConnection.open(tools.stack.voiced.socket);
+    defer(t, () => connection.close());
+    const policy = { v: 1, model: 'm', models: ['m'], upstream: [], voice: null,
+        instructions: null, vad: null, opus: null, buffer: 'balanced', context: null,
+        tools: [], http_tools: ['read_file'], transcript: true, transcription: null,
+        client_update: 'allow', web_app: false, auth_seen: false };
+    const ask = (accept, keep = true) => {
+        const body = JSON.stringify({ file_path: 'pages.txt' });
+        return connection.request({
+            ...paramsOf('POST', '/v1/tools/read_file', { HTTP_ACCEPT: accept,
+                CONTENT_TYPE: 'application/json', CONTENT_LENGTH: body.length }),
+            VOICE_POLICY: JSON.stringify(policy) }, { keep, body });
+    };
+    for (let i = 0; i < count(40, 400); i++) {
+        const got = await ask('application/x-ndjson');
+        assert.equal(got.status, 200, got.body);
+        assert.equal(JSON.parse(got.body.trimEnd().split('\n').at(-1)).success, true);
+        assert.equal((await ask('application/json')).status, 200);
+    }
+    await ask('text/event-stream', false);
+    await connection.ended;
+});
+
 test('R3.4 slow readers hold neither threads nor memory, and may go', async (t) => {
     const readers = count(10, 40);
     const tools = await start(t, { settings: { request_threads: 2 } });

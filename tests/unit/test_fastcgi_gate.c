@@ -28,6 +28,7 @@ static struct {
     struct gate_ticket ticket;
     _Atomic int resumed, expired, cancelled, parked;
     _Atomic int taken;
+    _Atomic bool kept;
 } rig;
 
 static const char *const get[] = {"REQUEST_METHOD", "GET", "DOCUMENT_URI",
@@ -121,6 +122,7 @@ handle(struct gate_request *rq, void *arg)
     } else if (strcmp(path, "/big") == 0) {
         serve_big(rq);
     } else if (strcmp(path, "/take") == 0) {
+        rig.kept = gate_keeps_connection(rq);
         rig.taken = gate_take(rq, "Status: 101\r\n\r\n") + 1;
     } else if (strcmp(path, "/param") == 0) {
         const char *value = gate_param(rq, "BIG");
@@ -589,6 +591,81 @@ test_take_leaves_nothing(void **state)
     rig_stop();
 }
 
+/* The end of a taken request, as its loop would write it. */
+static void
+give_back(void)
+{
+    static const uint8_t end[] = {1, 3, 0, 1, 0, 8, 0, 0,
+                                  0, 0, 0, 0, 0, 0, 0, 0};
+
+    while (rig.taken == 0) {
+        usleep(100);
+    }
+    assert_int_equal(write(rig.taken - 1, end, sizeof(end)), sizeof(end));
+    gate_give_back(rig.gate, rig.taken - 1);
+    rig.taken = 0;
+}
+
+/* NGINX keeps the connection from END_REQUEST on, and may have used it before
+ * it is given back. */
+static void
+test_taken_comes_back(void **state)
+{
+    const char *const take[] = {"DOCUMENT_URI", "/take", NULL};
+    const char *const hi[] = {"DOCUMENT_URI", "/hi", NULL};
+    int fd;
+
+    (void) state;
+    rig_start(8, NULL);
+    fd = fcgi_connect(rig.path);
+    for (int i = 0; i < 100; i++) {
+        send_request(fd, true, take, "a body", 100);
+        if (i % 2) {
+            struct fcgi_bytes out = {0};
+
+            fcgi_read(fd, &out, 1);
+            fcgi_free(&out);
+            send_request(fd, true, hi, "", 0);
+            give_back();
+        } else {
+            give_back();
+            read_answer(fd);
+            send_request(fd, true, hi, "", 0);
+        }
+        while (strstr(read_answer(fd), "200 OK") == NULL) {
+        }
+        assert_true(rig.kept);
+        assert_int_equal(gate_connection_count(rig.gate), 1);
+    }
+    send_request(fd, true, take, "", 0);
+    while (rig.taken == 0) {
+        usleep(100);
+    }
+    gate_stop(rig.gate);
+    gate_give_back(rig.gate, rig.taken - 1);
+    assert_true(fcgi_is_closed(fd));
+    close(fd);
+    rig_stop();
+}
+
+static void
+test_take_tells_what_is_kept(void **state)
+{
+    const char *const take[] = {"DOCUMENT_URI", "/take", NULL};
+    const char *const stream[] = {"VOICE_STREAM", "1", "DOCUMENT_URI", "/take",
+                                  NULL};
+
+    (void) state;
+    rig_start(8, NULL);
+    rig.kept = true;
+    take_one(take, "");
+    assert_false(rig.kept);
+    rig.kept = true;
+    take_one(stream, NULL);
+    assert_false(rig.kept);
+    rig_stop();
+}
+
 /* A refused stream must not wait for STDIN, which will never come. */
 static void
 test_refused_stream(void **state)
@@ -691,6 +768,8 @@ main(void)
         cmocka_unit_test(test_park_full_and_stop),
         cmocka_unit_test(test_park_race),
         cmocka_unit_test(test_take_leaves_nothing),
+        cmocka_unit_test(test_taken_comes_back),
+        cmocka_unit_test(test_take_tells_what_is_kept),
         cmocka_unit_test(test_refused_stream),
         cmocka_unit_test(test_idle_and_parked_hold_no_thread),
         cmocka_unit_test(test_drain_serves_the_old_ones),
