@@ -65,8 +65,10 @@ check-full: test-deps
 	@VOICE_FULL=1 tests/run-integration
 	@tests/tools/valgrind-cycles.sh 1000
 
+unit-programs: $(unit) $(replays)
+
 ## unit: unit tests
-unit: $(unit) $(replays) $B/voiced-speech.so
+unit: unit-programs $B/voiced-speech.so
 	@tests/run-unit $(unit) $(replays)
 
 ## integration: the stock nginx, the module, voiced, real clients
@@ -244,5 +246,5 @@ $(module): $(module_src) build/config.mk
 -include tests/bench/bench.mk
 -include $(shell [ -d $B/obj ] && find $B/obj -name '*.d')
 
-.PHONY: all run demo check check-full unit integration lint sanitize fuzz \
+.PHONY: all run demo check check-full unit unit-programs integration lint sanitize fuzz \
     bench bench-programs install clean help deps test-deps test-programs
