@@ -89,7 +89,7 @@ export function readStat(pid) {
     const f = text.slice(close + 2).split(' ');
     return { pid: Number(pid), comm: text.slice(open + 1, close), state: f[0],
         ppid: Number(f[1]), session: Number(f[3]),
-        cpuTicks: Number(f[11]) + Number(f[12]) };
+        cpuTicks: Number(f[11]) + Number(f[12]), startTicks: Number(f[19]) };
 }
 
 export function processes() {
@@ -106,8 +106,10 @@ export function commandOf(pid) {
     }
 }
 
+// The oldest first: numbers begin again when they run out.
 export function childrenOf(pid) {
-    return processes().filter((p) => p.ppid === pid && p.state !== 'Z').map((p) => p.pid);
+    return processes().filter((p) => p.ppid === pid && p.state !== 'Z')
+        .sort((a, b) => a.startTicks - b.startTicks || a.pid - b.pid).map((p) => p.pid);
 }
 
 export function membersOf(session) {
