@@ -80,14 +80,19 @@ async function memoryOf(target, pids, options) {
     return after.map((kb, i) => (kb - before[i]) / options.connections);
 }
 
+// The median of three stacks: how full the last pages of a heap are is chance.
 async function idle({ quick }) {
     const connections = quick ? 1000 : 3000;
-    return scoped(async scope => {
-        const ours = await ourStack(scope);
-        const [nginx, voiced] = await memoryOf(ours.target, [ours.worker, ours.server],
-            { connections, deflate: true });
-        return { 'idle_kb.nginx': nginx, 'idle_kb.voiced': voiced, notes: { connections } };
-    });
+    const found = [];
+    for (let i = 0; i < (quick ? 1 : 3); i++) {
+        found.push(await scoped(async scope => {
+            const ours = await ourStack(scope);
+            return memoryOf(ours.target, [ours.worker, ours.server],
+                { connections, deflate: true });
+        }));
+    }
+    const [nginx, voiced] = [0, 1].map(which => median(found.map(round => round[which])));
+    return { 'idle_kb.nginx': nginx, 'idle_kb.voiced': voiced, notes: { connections, found } };
 }
 
 async function idleSession({ quick }) {
