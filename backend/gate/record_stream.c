@@ -107,6 +107,7 @@ on_linger_timer(uv_timer_t *timer)
 
     record_stream_abort(linger->rs);
 }
+
 /* Nothing more will be read or written that matters; a hang-up would come in
  * every turn to whoever still wants an event. */
 static void

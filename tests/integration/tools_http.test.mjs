@@ -261,7 +261,6 @@ test('R3.4 pages', async (t) => {
     });
 });
 
-// As long as nobody reads, a page is all there is of a file of 200 MB.
 // NGINX keeps a connection from END_REQUEST on, and sends the next request on
 // it at once: were it closed, that request, a POST, would be answered 502.
 test('R3.4 a connection outlives its pages', async (t) => {
@@ -290,6 +289,7 @@ test('R3.4 a connection outlives its pages', async (t) => {
     await connection.ended;
 });
 
+// As long as nobody reads, a page is all there is of a file of 200 MB.
 test('R3.4 slow readers hold neither threads nor memory, and may go', async (t) => {
     const readers = count(10, 40);
     const tools = await start(t, { settings: { request_threads: 2 } });
